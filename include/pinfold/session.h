@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * Who is asking: labels of tasks and sockets, and the kernel's view of a session.
+ */
+#ifndef PINFOLD_SESSION_H
+#define PINFOLD_SESSION_H
+
+#include <pinfold/abi.h>
+
+/*
+ * Kinds of label. A task's label is put on it by pinfoldd while it is a stopped, single-threaded
+ * child, is copied to every child in task_alloc, and changes in two places only, both in the
+ * kernel:
+ *
+ *   BOOT      --exec--> INIT     pinfold-init, pid 1 of the session: trusted code of ours
+ *   INIT      --exec--> AGENT    the probe, and then whatever the caller asked to run
+ *   GATE_BOOT --exec--> GATE     pinfold-gate; a further exec is denied
+ *   (none)    --opens the pinned map pf_admin, with CAP_SYS_ADMIN--> ADMIN
+ *
+ * Every kind but ADMIN carries no_new_privs before its first exec, which is what lets a hook leave
+ * at once for tasks outside.
+ */
+enum pf_kind {
+	PF_KIND_NONE = 0,
+	PF_KIND_AGENT = 1,
+	PF_KIND_INIT = 2,
+	PF_KIND_GATE = 3,
+	PF_KIND_ADMIN = 4,
+	PF_KIND_BOOT = 5,
+	PF_KIND_GATE_BOOT = 6,
+};
+
+/* Value of task storage (pf_tasks), of socket storage (pf_socks) and of pf_cgroups. */
+struct pf_label {
+	__u64 session; /* id of the session's cgroup directory; 0 for ADMIN */
+	__u32 kind;    /* enum pf_kind */
+	__u32 marks;   /* INIT only: number of the next entry in pf_marks (policy.h) */
+};
+PF_ASSERT_SIZE(struct pf_label, 16);
+
+/*
+ * Socket storage: the label, and what steering has to remember. Addresses are IPv4-mapped IPv6 in
+ * network byte order, ports in network byte order as the kernel's sock_addr context has them.
+ */
+struct pf_sock {
+	struct pf_label label;
+	__u8 asked_addr[16]; /* what the agent connected to, shown again by getpeername */
+	__u32 asked_port;
+	__u32 steered; /* 1: connected to the gate by rewriting */
+};
+PF_ASSERT_SIZE(struct pf_sock, 40);
+
+/* Bits of pf_session.flags. */
+#define PF_SESSION_LIVE 1u /* published; without it every decision is a denial */
+#define PF_SESSION_FASTROAD                                                                        \
+	2u /* sockops may put this session's gate connections into the sockhash */
+
+/*
+ * A filesystem that exists for this session alone. It is known by its device number, so it needs no
+ * rule inode; what lies in it gets these rights when no rule on the way decided.
+ */
+struct pf_own_fs {
+	__u32 dev;    /* kernel encoding of s_dev: major << 20 | minor */
+	__u32 rights; /* PF_R_* of policy.h */
+};
+
+/* Value of pf_sessions; the key is the session id. Written whole by user space before LIVE is set.
+ */
+struct pf_session {
+	__u64 started_ns; /* CLOCK_BOOTTIME */
+	__u32 policy;	  /* key of pf_policies */
+	__u32 flags;
+	__u32 uid;
+	__u32 n_own_fs;
+	struct pf_own_fs own_fs[PF_MAX_OWN_FS];
+	char name[32]; /* NUL-padded, for people who read the map */
+};
+PF_ASSERT_SIZE(struct pf_session, 24 + 8 * PF_MAX_OWN_FS + 32);
+
+/* Classes of denial that are counted separately; the order is that of pf_stats.denied. */
+enum pf_class {
+	PF_CLASS_FILE = 0,
+	PF_CLASS_NET = 1,
+	PF_CLASS_EXEC = 2,
+	PF_CLASS_IPC = 3,
+	PF_CLASS_GUARD = 4,
+	PF_CLASS_MAX = 5,
+};
+
+/*
+ * Value of pf_stats; the key is the session id. Only programs write it (atomics); user space reads.
+ * seq counts every event that was due, so with the records that arrived it proves each loss:
+ * seq == records received + merged + lost, at any quiet moment.
+ */
+struct pf_stats {
+	__u64 seq;
+	__u64 lost;   /* ring was full: the record is gone, the verdict held */
+	__u64 merged; /* over the token bucket: counted here, no record of its own */
+	__u64 denied[PF_CLASS_MAX];
+	__u64 tokens; /* token bucket: events left */
+	__u64 refill_ns;
+	__u64 redirected; /* messages handed to the gate by sk_msg */
+	__u64 tcp_msgs;	  /* messages on a connection to the gate that went by plain TCP */
+};
+PF_ASSERT_SIZE(struct pf_stats, 96);
+
+/* Token bucket of the audit ring, per session. */
+#define PF_EVENT_BURST 4096u
+#define PF_EVENT_PER_SEC 1000u
+
+#endif

@@ -34,7 +34,9 @@ CFLAGS := -std=gnu11 -O2 -g -fPIE -fstack-protector-strong $(if $(SAN),,-D_FORTI
 LDFLAGS := -pie -Wl,-z,relro,-z,now $(SAN_FLAGS)
 
 ALL :=
+TEST_PROGRAMS :=
 UNIT_TESTS :=
+GENERATED :=
 DEPS :=
 
 # $(call objects,SOURCES): their objects
@@ -96,8 +98,29 @@ tests: $(TEST_PROGRAMS)
 unit: $(UNIT_TESTS)
 	tools/run-unit.sh $(UNIT_TESTS)
 
+lint: $(GENERATED)
+	tools/lint.sh $(B)/gen
+
+install: all
+	tools/install.sh install "$(DESTDIR)" "$(PREFIX)" $(B)/bin
+
+uninstall:
+	tools/install.sh uninstall "$(DESTDIR)" "$(PREFIX)" $(B)/bin
+
+deps:
+	tools/deps.sh
+
+# The two commands of the README; each installs what it needs first.
+check:
+	tools/deps.sh
+	tools/check.sh
+
+demo:
+	tools/deps.sh
+	demo/run.sh
+
 clean:
 	rm -rf $(B)
 
-.PHONY: all tests unit clean
+.PHONY: all tests unit lint install uninstall deps check demo clean
 -include $(sort $(DEPS))

@@ -1,0 +1,70 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Every test, in the order of what fails fastest. Each suite closes with a line "N passed, N failed"
+# (", N skipped"); this adds them up and closes with the same line. A suite that exits non-zero without
+# counting a failure, or that closes without the line, is a failure of its own.
+# usage: check.sh [SUITE...]   (default: all)
+set -u
+cd "$(dirname "$0")/.." || exit 1
+passed=0 failed=0 skipped=0
+broken=()
+logs=build/check
+mkdir -p "$logs"
+
+suite() {
+	local name=$1 start=$SECONDS rc line log
+	shift
+	log=$logs/$name.log
+	printf '== %s: %s\n' "$name" "$*"
+	"$@" 2>&1 </dev/null | tee "$log" | sed 's/^/   /'
+	rc=${PIPESTATUS[0]}
+	line=$(grep -oE '[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?' "$log" | tail -n 1)
+	set -- $(grep -oE '[0-9]+' <<<"$line")
+	passed=$((passed + ${1:-0})) failed=$((failed + ${2:-0})) skipped=$((skipped + ${3:-0}))
+	if [ -z "$line" ] || { [ "$rc" -ne 0 ] && [ "${2:-0}" -eq 0 ]; }; then
+		failed=$((failed + 1))
+	fi
+	if [ -z "$line" ] || [ "$rc" -ne 0 ]; then broken+=("$name"); fi
+	printf '== %s: %s (exit %d, %d s)\n' "$name" "${line:-no closing line}" "$rc" $((SECONDS - start))
+}
+
+# A build has no cases of its own: it counts as one.
+build() {
+	if make -j"$(nproc)" "$@"; then echo "1 passed, 0 failed"; else
+		echo "0 passed, 1 failed"
+		return 1
+	fi
+}
+
+kernel() {
+	vmtest/vmtest.sh -k "$1" -- selftests/run-vm.sh
+}
+
+declare -A suites=()
+order=()
+add() {
+	order+=("$1")
+	suites[$1]=${*:2}
+}
+add build-gcc build all tests
+add lint make lint
+add unit make unit
+add build-clang build CC=clang all tests
+add unit-san make SAN=1 unit
+add wire selftests/wire/run.sh
+add vmtest vmtest/selftest.sh
+for k in 6.1 6.1-preempt 6.12 7; do add "kernel-$k" kernel "$k"; done
+add coverage selftests/sys/table.sh
+
+for name in "${@:-${order[@]}}"; do
+	[ -n "${suites[$name]-}" ] || {
+		echo "check: no suite '$name' (there are: ${order[*]})" >&2
+		exit 2
+	}
+	# shellcheck disable=SC2086 # a suite is a command and its words
+	suite "$name" ${suites[$name]}
+done
+
+[ ${#broken[@]} -eq 0 ] || echo "failed: ${broken[*]} (logs in $logs/)"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ] && [ ${#broken[@]} -eq 0 ]

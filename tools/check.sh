@@ -19,9 +19,10 @@ suite() {
 	"$@" 2>&1 </dev/null | tee "$log" | sed 's/^/   /'
 	rc=${PIPESTATUS[0]}
 	line=$(grep -oE '[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?' "$log" | tail -n 1)
-	set -- $(grep -oE '[0-9]+' <<<"$line")
-	passed=$((passed + ${1:-0})) failed=$((failed + ${2:-0})) skipped=$((skipped + ${3:-0}))
-	if [ -z "$line" ] || { [ "$rc" -ne 0 ] && [ "${2:-0}" -eq 0 ]; }; then
+	local p f s
+	read -r p f s < <(grep -oE '[0-9]+' <<<"$line" | tr '\n' ' ')
+	passed=$((passed + ${p:-0})) failed=$((failed + ${f:-0})) skipped=$((skipped + ${s:-0}))
+	if [ -z "$line" ] || { [ "$rc" -ne 0 ] && [ "${f:-0}" -eq 0 ]; }; then
 		failed=$((failed + 1))
 	fi
 	if [ -z "$line" ] || [ "$rc" -ne 0 ]; then broken+=("$name"); fi

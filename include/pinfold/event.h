@@ -90,6 +90,23 @@ enum pf_reason {
 	PF_REASON_MAX,
 };
 
+/*
+ * Where a helper failed inside a program; counted in pf_errors. Names: pf_site_name() in user/kern.
+ * Append only.
+ */
+enum pf_site {
+	PF_SITE_NONE = 0,
+	PF_SITE_TASK_STORAGE, /* a label could not be stored on a new task */
+	PF_SITE_TASK_LOOKUP,  /* storage said nothing, the cgroup answered (before 6.2) */
+	PF_SITE_SOCK_STORAGE, /* a label could not be stored on a new socket */
+	PF_SITE_MARK,	      /* pf_marks is full */
+	PF_SITE_EVENT,	      /* the ring is full */
+	PF_SITE_NO_STATS,     /* a denial without a pf_stats entry */
+	PF_SITE_READ,	      /* a kernel object could not be read */
+	PF_SITE_SOCKHASH,     /* a connection could not be put into the sockhash */
+	PF_SITE_MAX,
+};
+
 #define PF_EVENT_NAME 64
 
 /* Bits of pf_event.flags. */

@@ -46,9 +46,13 @@ struct pf_sock {
 	struct pf_label label;
 	__u8 asked_addr[16]; /* what the agent connected to, shown again by getpeername */
 	__u32 asked_port;
-	__u32 steered; /* 1: connected to the gate by rewriting */
+	__u32 steered; /* the gate's port that replaced asked_port; 0: not steered */
+	__u32 credit;  /* bytes handed over by sk_msg since the gate last spoke */
+	__u32 heard;   /* the socket's rcv_nxt then */
+	__u32 plain;   /* 1: sk_msg hands nothing over on this socket any more */
+	__u32 pad;
 };
-PF_ASSERT_SIZE(struct pf_sock, 40);
+PF_ASSERT_SIZE(struct pf_sock, 56);
 
 /* Bits of pf_session.flags. */
 #define PF_SESSION_LIVE 1u /* published; without it every decision is a denial */

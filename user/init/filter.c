@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The seccomp filter of a session: stops what the kernel's hooks cannot see (namespaces, detached
+ * mounts, foreign ABIs). It is not what enforces the policy.
+ */
+#include "init/init.h"
+
+#include <errno.h>
+#include <linux/sched.h>
+#include <seccomp.h>
+#include <sys/personality.h>
+
+#include "init/filter.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+/* CLONE_NEWTIME lies in the bits of the exit signal: only unshare and clone3 know it. */
+#define CLONE_NAMESPACES                                                                           \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |             \
+	 CLONE_NEWPID | CLONE_NEWNET)
+
+struct filter {
+	scmp_filter_ctx ctx;
+};
+
+static int add_names(scmp_filter_ctx ctx, uint32_t action, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int nr = seccomp_syscall_resolve_name(names[i]);
+
+		if (nr < 0)
+			continue; /* not of this architecture, or newer than libseccomp: ENOSYS */
+		int r = seccomp_rule_add(ctx, action, nr, 0);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* clone3 hides its flags in memory, so it does not exist here; clone may make no namespaces. */
+static int add_clone(scmp_filter_ctx ctx)
+{
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+
+	if (r == -EACCES || r == 0) /* EACCES: that is the default action already */
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+				     SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NAMESPACES, 0));
+	for (unsigned bit = 0; r == 0 && bit < 32; bit++)
+		if (CLONE_NAMESPACES & 1U << bit)
+			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+					     SCMP_A0(SCMP_CMP_MASKED_EQ, 1U << bit, 1U << bit));
+	return r;
+}
+
+/* Queries, plain Linux, and what setarch and debuggers set: nothing that loosens memory. */
+static int add_personality(scmp_filter_ctx ctx)
+{
+	static const unsigned long harmless[] = {0xffffffff, PER_LINUX, PER_LINUX | UNAME26,
+						 PER_LINUX | ADDR_NO_RANDOMIZE};
+
+	for (size_t i = 0; i < ARRAY_LEN(harmless); i++) {
+		int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(personality), 1,
+					 SCMP_A0(SCMP_CMP_EQ, harmless[i], 0));
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int set_attributes(scmp_filter_ctx ctx)
+{
+	int r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
+
+	if (r == 0) /* already set, and not libseccomp's to set */
+		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
+	if (r == 0) /* binary tree: a call costs ten comparisons, not three hundred */
+		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	return r;
+}
+
+int filter_make(struct filter **ret)
+{
+	struct filter *flt = calloc(1, sizeof(*flt));
+
+	if (!flt)
+		return -ENOMEM;
+	flt->ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+	int r = flt->ctx ? set_attributes(flt->ctx) : -ENOMEM;
+
+	if (r == 0)
+		r = add_names(flt->ctx, SCMP_ACT_ALLOW, filter_allowed, filter_n_allowed);
+	if (r == 0)
+		r = add_names(flt->ctx, SCMP_ACT_ERRNO(EPERM), filter_refused, filter_n_refused);
+	if (r == 0)
+		r = add_clone(flt->ctx);
+	if (r == 0)
+		r = add_personality(flt->ctx);
+	if (r < 0) {
+		filter_free(flt);
+		return r;
+	}
+	*ret = flt;
+	return 0;
+}
+
+int filter_load(const struct filter *flt)
+{
+	return seccomp_load(flt->ctx);
+}
+
+void filter_free(struct filter *flt)
+{
+	if (!flt)
+		return;
+	if (flt->ctx)
+		seccomp_release(flt->ctx);
+	free(flt);
+}

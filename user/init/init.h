@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pinfold-init, pid 1 of a session: what its parts share. One thread, no globals; all functions
+ * return 0 or -errno and leave a text for people in struct failure where they take one.
+ */
+#ifndef INIT_INIT_H
+#define INIT_INIT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/cleanup.h"
+
+/* The descriptors that pinfold-init is started with, and nothing else is open. */
+enum {
+	INIT_FD_DAEMON = 3, /* SOCK_SEQPACKET to pinfoldd */
+	INIT_FD_RUN = 4,    /* SOCK_SEQPACKET to the CLI: the run channel */
+	INIT_FD_STDIO = 5,  /* the caller's stdin, stdout, stderr: 5, 6, 7 */
+	INIT_FD_PROBE = 8,  /* pinfold-probe, opened for reading */
+	INIT_FD_END = 9,    /* file that takes the end of the command: "exited N" or "signal N" */
+};
+
+/* Longest message from pinfoldd, and from the CLI. */
+#define INIT_MSG_MAX (512 * 1024)
+#define RUN_MSG_MAX 4096
+
+/* Exit statuses of `pinfold run` that are not the command's own. */
+enum { RUN_EXIT_PINFOLD = 125, RUN_EXIT_NOEXEC = 126, RUN_EXIT_NOTFOUND = 127 };
+
+/* Why the start failed, for the caller of `pinfold run`. */
+struct failure {
+	int code; /* RUN_EXIT_* */
+	char text[512];
+};
+
+/* Set the text, unless an earlier, more exact one is there. Returns -err, so callers return it. */
+int fail(struct failure *f, int err, const char *fmt, ...) __printf_like(3, 4);
+
+/* What pinfoldd asks for. Pointers lead into root. */
+struct setup {
+	json_t *root; /* owned */
+	const char *session, *cwd, *hosts;
+	char **argv, **env; /* owned arrays of borrowed strings, NULL-terminated */
+	const char **binds; /* same: paths to be seen through the private directories */
+	uid_t uid;
+	gid_t gid;
+	gid_t *groups; /* owned */
+	size_t n_groups;
+	mode_t umask;
+	uint64_t max_files, max_disk; /* 0 = the default */
+	bool databases;		      /* a ca.pem will come */
+	bool binds_as_caller;
+	bool tty[3];
+	unsigned short rows, cols;
+};
+
+int setup_parse(json_t *msg, struct setup *s) __must_check;
+void setup_free(struct setup *s);
+#define __cleanup_setup __cleanup(setup_free)
+
+/* msg.c: one JSON object per message. *ret is the caller's; -EPIPE at the end of the channel. */
+int msg_recv(int sock, size_t max, json_t **ret) __must_check;
+/* Takes over obj, NULL included (-ENOMEM). */
+int msg_send(int sock, json_t *obj) __must_check;
+int msg_send_fd(int sock, json_t *obj, int fd) __must_check;
+/* Send it if somebody is still there to hear it. */
+void msg_tell(int sock, json_t *obj);
+
+/* mounts.c: the session's own view of the filesystem. */
+int mounts_make(const struct setup *s, struct failure *f) __must_check;
+/* The filesystems that exist for this session alone, as [{"path":..,"rights":..}]. */
+json_t *mounts_own(void);
+
+/* files.c: small files of the session, in /run/pinfold and over those of /etc. */
+int files_make(const struct setup *s, struct failure *f) __must_check;
+int files_write_ca(const char *pem, struct failure *f) __must_check;
+
+/*
+ * marks.c: open the rule paths in order, so that the kernel notes who they are, and hold them for
+ * as long as the session lives. The reply has, for each path, "" or the name of the error.
+ */
+int marks_make(json_t *paths, const struct setup *as_caller, json_t **ret_results) __must_check;
+
+/* priv.c: identities and capabilities. */
+int priv_borrow(const struct setup *s) __must_check; /* act with the caller's rights ... */
+int priv_return(void) __must_check;		     /* ... until here */
+int priv_become(const struct setup *s) __must_check; /* for good, without any capability */
+int priv_keep_kill(void) __must_check;		     /* pid 1: nothing but CAP_KILL */
+
+/* pty.c */
+struct pty {
+	int master, slave; /* -1: no terminal */
+};
+int pty_open(const struct setup *s, struct pty *ret) __must_check;
+
+/* filter.c: the seccomp filter; opaque so that only it includes <seccomp.h>. */
+struct filter;
+int filter_make(struct filter **ret) __must_check;
+int filter_load(const struct filter *flt) __must_check;
+void filter_free(struct filter *flt);
+
+/* child.c: start the command by way of the probe. On success *ret_pid runs it. */
+int child_start(const struct setup *s, struct pty *pty, pid_t *ret_pid,
+		struct failure *f) __must_check;
+
+/* serve.c: reap, forward signals, until the command has ended; tells CLI and end file. */
+void serve(const struct setup *s, const struct pty *pty, pid_t pid);
+
+#endif

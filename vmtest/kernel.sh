@@ -148,15 +148,21 @@ if [ -d "$work/root/usr/lib/modules" ]; then
 	mv "$work/root/usr/lib/modules" "$work/root/lib/modules"
 fi
 release=${image#linux-image-}
-[ -e "$work/root/boot/vmlinuz-$release" ] || die "no boot/vmlinuz-$release in ${packages[*]}"
-[ -d "$work/root/lib/modules/$release" ] || die "no modules of $release in ${packages[*]}"
+modules=$work/root/lib/modules/$release
+[ -d "$modules" ] || die "no modules of $release in ${packages[*]}"
 depmod -b "$work/root" "$release"
 
+# The image and its configuration are in /boot, or from 7.0 on beside the modules.
+mkdir -p "$work/dir"
+for file in vmlinuz config; do
+	for from in "$work/root/boot/$file-$release" "$modules/$file"; do
+		[ ! -f "$from" ] || mv "$from" "$work/dir/$file"
+	done
+	[ -e "$work/dir/$file" ] || die "no $file of $release in ${packages[*]}"
+done
 rm -rf "$dir"
 mkdir -p "$dir"
-mv "$work/root/lib" "$dir/lib"
-cp "$work/root/boot/config-$release" "$dir/config" 2>/dev/null || true
-mv "$work/root/boot/vmlinuz-$release" "$dir/vmlinuz"
+mv "$work/root/lib" "$work/dir/vmlinuz" "$work/dir/config" "$dir"
 echo "$release" >"$dir/release.new"
 mv "$dir/release.new" "$dir/release"
 echo "vmtest: kernel $key is $release" >&2

@@ -1,0 +1,149 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# PID 1 of the virtual machine, on the host's root under a throw-away layer: mounts what a running system
+# has, runs the command of the exchange folder, leaves its output and exit status there, ends the machine.
+# In the exchange folder: project, key, env, command, idle, tty from the host; stdout, stderr, status back.
+set -u
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+share=/run/vmtest/share
+project=$(<$share/project)
+
+power_off() {
+	# The serial console has no buffer of its own, and the exchange folder is written through.
+	echo b >/proc/sysrq-trigger
+	while :; do read -rt 60 <>/dev/console; done
+}
+
+fail() {
+	echo "vmtest-guest: $*" | tee "$share/failed" >/dev/console
+	power_off
+}
+
+mounts() {
+	mkdir -p /dev/pts /dev/shm /dev/mqueue /run/lock
+	mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
+	mount -t tmpfs -o mode=1777,nosuid,nodev shm /dev/shm
+	mount -t mqueue mqueue /dev/mqueue
+	mount -t securityfs securityfs /sys/kernel/security
+	mount -t bpf -o mode=700 bpf /sys/fs/bpf
+	mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup
+	mount -t tracefs tracefs /sys/kernel/tracing
+	mount -t debugfs debugfs /sys/kernel/debug
+	# A project below /tmp or /run must stay visible; there the layer over the root has to do.
+	case $project in
+	/tmp/*) ;;
+	*) mount -t tmpfs -o mode=1777,nosuid,nodev tmp /tmp ;;
+	esac
+	chmod 1777 /run/lock
+	ln -sfn /proc/self/fd /dev/fd
+	ln -sfn fd/0 /dev/stdin
+	ln -sfn fd/1 /dev/stdout
+	ln -sfn fd/2 /dev/stderr
+}
+
+modules() {
+	local release
+	release=$(uname -r)
+	mkdir -p "/lib/modules/$release"
+	mount --bind "$(<$share/modules)" "/lib/modules/$release"
+}
+
+settings() {
+	local controller
+	for controller in cpu memory pids io; do
+		echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control
+	done
+	ip link set lo up
+	hostname pinfold-vm
+	grep -q pinfold-vm /etc/hosts || echo '127.0.1.1 pinfold-vm' >>/etc/hosts
+	ulimit -Hn 524288
+	ulimit -Sn 1024
+	umask 022
+	[[ ,$(</sys/kernel/security/lsm), == *,bpf,* ]] ||
+		fail "this kernel has no BPF LSM: $(</sys/kernel/security/lsm)"
+}
+
+# Waits until the machine has done nothing for two seconds: workers of the boot would be counted too.
+wait_idle() {
+	local quiet=0 tries=0 before after idle
+	while [ $quiet -lt 2 ]; do
+		[ $((tries += 1)) -le 120 ] || fail "the machine does not become idle"
+		read -r _ _ _ _ before _ </proc/stat
+		read -rt 1 <>/dev/null || sleep 1
+		read -r _ _ _ _ after _ </proc/stat
+		idle=$((after - before))
+		# In ticks of 10 ms: one second less two percent.
+		if [ $idle -ge 98 ]; then quiet=$((quiet + 1)); else quiet=0; fi
+	done
+}
+
+# The host's side puts one byte in front, so that a connection not yet there is not taken for the end.
+open_stdin() {
+	local port
+	if [ ! -e $share/stdin ]; then
+		exec 4</dev/null
+		return
+	fi
+	modprobe -q virtio_console
+	for port in /sys/class/virtio-ports/*; do
+		[ "$(<"$port/name")" = stdin ] && break
+	done
+	exec 5<"/dev/${port##*/}" || fail "no port for standard input"
+	until [ -n "$(dd bs=1 count=1 <&5 2>/dev/null)" ]; do :; done
+	exec 4< <(exec cat <&5)
+	exec 5<&-
+}
+
+# Ends every process but this one and those named; what they left in the pipes can then be read to the end.
+end_others() {
+	local dir pid
+	for dir in /proc/[0-9]*; do
+		pid=${dir#/proc/}
+		[ "$pid" -ne 1 ] || continue
+		[[ " $* " != *" $pid "* ]] || continue
+		kill -9 "$pid" 2>/dev/null
+	done
+}
+
+run_piped() {
+	local out err command status
+	open_stdin
+	mkfifo /run/vmtest/out /run/vmtest/err
+	cat </run/vmtest/out >>$share/stdout &
+	out=$!
+	cat </run/vmtest/err >>$share/stderr &
+	err=$!
+	env -i - "${environment[@]}" /bin/bash $share/command <&4 4<&- >/run/vmtest/out 2>/run/vmtest/err &
+	command=$!
+	exec 4<&-
+	wait $command
+	status=$?
+	while kill -0 $out 2>/dev/null || kill -0 $err 2>/dev/null; do
+		end_others $out $err
+		wait -n $out $err
+	done 2>/dev/null
+	echo $status >$share/status.new
+}
+
+run_on_terminal() {
+	local status
+	modprobe -q virtio_console
+	stty -F /dev/hvc0 sane "$(<$share/tty)" 2>/dev/null
+	# shellcheck disable=SC2046 # rows N cols N are words
+	stty -F /dev/hvc0 sane $(<$share/tty)
+	env -i - "${environment[@]}" setsid -cw /bin/bash $share/command </dev/hvc0 >/dev/hvc0 2>&1
+	status=$?
+	stty -F /dev/hvc0 -opost
+	echo $status >$share/status.new
+}
+
+mounts >/dev/console 2>&1
+modules >/dev/console 2>&1
+settings 2>/dev/console
+mapfile -t environment <$share/env
+cd "$project" || fail "no folder $project"
+if [ -e $share/idle ]; then wait_idle; fi
+: >$share/started
+if [ -e $share/tty ]; then run_on_terminal; else run_piped; fi
+mv $share/status.new $share/status
+power_off

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The audit log across restarts, torn lines, rotation and a disk that is full.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "audit/audit.h"
+#include "base/fd.h"
+
+struct place {
+	char dir[64]; /* the template below */
+	char path[128];
+	char rotated[128];
+};
+
+static int setup(void **state)
+{
+	struct place *p = calloc(1, sizeof(*p));
+
+	assert_non_null(p);
+	strcpy(p->dir, "/tmp/pf-audit-XXXXXX");
+	assert_non_null(mkdtemp(p->dir));
+	(void)snprintf(p->path, sizeof(p->path), "%s/audit.jsonl", p->dir);
+	(void)snprintf(p->rotated, sizeof(p->rotated), "%s/audit.jsonl.1", p->dir);
+	*state = p;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct place *p = *state;
+
+	(void)unlink(p->path);
+	(void)unlink(p->rotated);
+	(void)rmdir(p->dir);
+	free(p);
+	return 0;
+}
+
+static void put(struct audit *a, const char *word)
+{
+	assert_int_equal(
+		audit_write(a, json_pack("{s:s, s:s}", "type", "session", "word", word), NULL), 0);
+}
+
+static json_t *last(const struct place *p, size_t n)
+{
+	json_t *records = NULL;
+
+	assert_int_equal(audit_tail(p->path, n, NULL, NULL, &records), 0);
+	return records;
+}
+
+static json_int_t seq_of(json_t *records, size_t i)
+{
+	return json_integer_value(json_object_get(json_array_get(records, i), "seq"));
+}
+
+static const char *type_of(json_t *records, size_t i)
+{
+	return json_string_value(json_object_get(json_array_get(records, i), "type"));
+}
+
+static void test_numbers_go_on_after_restart(void **state)
+{
+	struct place *p = *state;
+	struct audit *a;
+
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(audit_open(&a, p->path), 0);
+		put(a, "x");
+		audit_close(a);
+	}
+	json_t *records = last(p, 10);
+
+	assert_int_equal(json_array_size(records), 3);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(seq_of(records, (size_t)i), i + 1);
+	json_decref(records);
+}
+
+static void test_torn_line_is_ended_and_recorded(void **state)
+{
+	struct place *p = *state;
+	struct audit *a;
+
+	assert_int_equal(audit_open(&a, p->path), 0);
+	put(a, "whole");
+	audit_close(a);
+	int fd = open(p->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+	assert_int_equal(fd_write_all(fd, "{\"seq\":2,\"ti", 12), 0);
+	close(fd);
+	assert_int_equal(audit_open(&a, p->path), 0);
+	put(a, "after");
+	audit_close(a);
+	json_t *records = last(p, 10);
+
+	assert_int_equal(json_array_size(records), 3);
+	assert_string_equal(type_of(records, 1), "loss");
+	assert_int_equal(seq_of(records, 1), 3);
+	assert_int_equal(seq_of(records, 2), 4);
+	json_decref(records);
+}
+
+static void test_rotation_keeps_the_number(void **state)
+{
+	struct place *p = *state;
+	struct audit *a;
+
+	assert_int_equal(audit_open(&a, p->path), 0);
+	put(a, "one");
+	assert_int_equal(rename(p->path, p->rotated), 0);
+	assert_int_equal(audit_reopen(a), 0);
+	audit_close(a); /* a restart right after the rotation, before anything was written */
+	assert_int_equal(audit_open(&a, p->path), 0);
+	put(a, "two");
+	audit_close(a);
+	json_t *records = last(p, 10);
+
+	assert_int_equal(json_array_size(records), 1);
+	assert_int_equal(seq_of(records, 0), 2);
+	json_decref(records);
+}
+
+static void test_full_disk_is_an_error_until_it_works_again(void **state)
+{
+	struct place *p = *state;
+	struct rlimit before, small = {.rlim_cur = 200};
+	struct audit *a;
+
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small.rlim_max = before.rlim_max;
+	assert_int_equal(audit_open(&a, p->path), 0);
+	put(a, "fits");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	for (int i = 0; i < 5; i++) {
+		json_t *record = json_pack("{s:s, s:s}", "type", "session", "word", "does not fit");
+		int r = audit_write(a, record, NULL);
+
+		assert_true(i == 0 || r < 0);
+	}
+	assert_true(audit_error(a) < 0);
+	assert_true(audit_retry(a) < 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(audit_retry(a), 0);
+	assert_int_equal(audit_error(a), 0);
+	put(a, "again");
+	audit_close(a);
+	json_t *records = last(p, 2);
+
+	assert_string_equal(type_of(records, 0), "loss");
+	assert_true(json_integer_value(json_object_get(json_array_get(records, 0), "count")) >= 4);
+	assert_int_equal(seq_of(records, 0), 7);
+	assert_int_equal(seq_of(records, 1), 8);
+	json_decref(records);
+}
+
+static void test_too_long_record_says_so(void **state)
+{
+	struct place *p = *state;
+	struct audit *a;
+	__cleanup_free char *text = malloc(AUDIT_LINE_MAX + 1);
+
+	memset(text, 'x', AUDIT_LINE_MAX);
+	text[AUDIT_LINE_MAX] = '\0';
+	assert_int_equal(audit_open(&a, p->path), 0);
+	put(a, text);
+	audit_close(a);
+	json_t *records = last(p, 1);
+
+	assert_non_null(json_object_get(json_array_get(records, 0), "too_long"));
+	assert_string_equal(type_of(records, 0), "session");
+	json_decref(records);
+}
+
+static void test_foreign_file_is_refused(void **state)
+{
+	struct place *p = *state;
+	struct audit *a = NULL;
+
+	assert_int_equal(file_replace(AT_FDCWD, p->path, 0600, "hello\n", 6), 0);
+	assert_int_equal(audit_open(&a, p->path), -EINVAL);
+	assert_null(a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_numbers_go_on_after_restart, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_torn_line_is_ended_and_recorded, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_rotation_keeps_the_number, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full_disk_is_an_error_until_it_works_again,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(test_too_long_record_says_so, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_foreign_file_is_refused, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

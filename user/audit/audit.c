@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writing the audit log. Nothing here decides what is worth a record.
+ */
+#include "audit/audit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/fd.h"
+#include "audit/tail.h"
+
+struct audit {
+	char *path; /* owned */
+	int fd;
+	int error;     /* -errno of the last write, 0 when it worked */
+	uint64_t seq;  /* of the last record, lost ones included */
+	uint64_t lost; /* not yet told in a loss record */
+	bool torn;     /* the file does not end in a newline */
+};
+
+/* RFC 3339 in UTC with nanoseconds: 30 bytes and the NUL */
+struct stamp {
+	char text[48];
+};
+
+static struct stamp stamp_now(void)
+{
+	struct timespec ts;
+	struct tm tm;
+	struct stamp s;
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	gmtime_r(&ts.tv_sec, &tm);
+	size_t n = strftime(s.text, sizeof(s.text), "%Y-%m-%dT%H:%M:%S", &tm);
+
+	(void)snprintf(s.text + n, sizeof(s.text) - n, ".%09ldZ", ts.tv_nsec);
+	return s;
+}
+
+/* {"seq":..,"time":..} and then the record's own members, in the record's order. */
+static char *make_line(uint64_t seq, const json_t *record)
+{
+	struct stamp now = stamp_now();
+	json_t *out = json_pack("{s:I, s:s}", "seq", (json_int_t)seq, "time", now.text);
+
+	if (!out || json_object_update_missing(out, (json_t *)record) < 0) {
+		json_decref(out);
+		return NULL;
+	}
+	char *line = json_dumps(out, JSON_COMPACT | JSON_PRESERVE_ORDER);
+
+	json_decref(out);
+	return line;
+}
+
+/* One write(2) per line. What it leaves behind on failure is ended by the next line. */
+static int append(struct audit *a, const char *line)
+{
+	__cleanup_free char *text = NULL;
+	int len = asprintf(&text, "%s%s\n", a->torn ? "\n" : "", line);
+
+	if (len < 0)
+		return -ENOMEM;
+	ssize_t n;
+
+	do
+		n = write(a->fd, text, (size_t)len);
+	while (n < 0 && errno == EINTR);
+	if (n == len) {
+		a->torn = false;
+		return 0;
+	}
+	if (n > 0)
+		a->torn = text[n - 1] != '\n';
+	return n < 0 ? -errno : -ENOSPC;
+}
+
+static int write_numbered(struct audit *a, const json_t *record, char **ret_line)
+{
+	__cleanup_free char *line = make_line(++a->seq, record);
+
+	if (!line)
+		return -ENOMEM;
+	int r = append(a, line);
+
+	if (r == 0 && ret_line)
+		*ret_line = TAKE_PTR(line);
+	return r;
+}
+
+static int tell_loss(struct audit *a)
+{
+	const char *name = a->error ? strerrorname_np(-a->error) : "ENODATA";
+	json_t *loss = json_pack("{s:s, s:I, s:s}", "type", "loss", "count", (json_int_t)a->lost,
+				 "error", name ? name : "EIO");
+
+	if (!loss)
+		return -ENOMEM;
+	uint64_t seq = a->seq;
+	int r = write_numbered(a, loss, NULL);
+
+	json_decref(loss);
+	if (r == 0)
+		a->lost = 0;
+	else
+		a->seq = seq; /* a loss record is no loss itself: it comes again */
+	return r;
+}
+
+int audit_retry(struct audit *a)
+{
+	if (a->error == 0)
+		return 0;
+	int r = tell_loss(a);
+
+	a->error = r;
+	return r;
+}
+
+/* The record as it fits a line: itself, or what says that it did not fit. */
+static json_t *fitting(json_t *record)
+{
+	size_t size = json_dumpb(record, NULL, 0, JSON_COMPACT);
+
+	if (size > 0 && size < AUDIT_LINE_MAX - 128)
+		return record;
+	json_t *type = json_incref(json_object_get(record, "type"));
+	json_t *session = json_incref(json_object_get(record, "session"));
+
+	json_decref(record);
+	return json_pack("{s:o*, s:o*, s:I}", "type", type, "session", session, "too_long",
+			 (json_int_t)size);
+}
+
+int audit_write(struct audit *a, json_t *record, char **ret_line)
+{
+	int r = record ? audit_retry(a) : -ENOMEM;
+
+	if (r == 0) {
+		record = fitting(record);
+		r = record ? write_numbered(a, record, ret_line) : -ENOMEM;
+	} else {
+		a->seq++;
+	}
+	json_decref(record);
+	if (r < 0) {
+		a->lost++;
+		a->error = r;
+	}
+	return r;
+}
+
+int audit_lost(struct audit *a, json_t *about, uint64_t n)
+{
+	if (about && (json_object_set_new(about, "type", json_string("loss")) < 0 ||
+		      json_object_set_new(about, "count", json_integer((json_int_t)n)) < 0)) {
+		json_decref(about);
+		about = NULL;
+	}
+	return audit_write(a, about, NULL);
+}
+
+int audit_error(const struct audit *a)
+{
+	return a->error;
+}
+
+uint64_t audit_seq(const struct audit *a)
+{
+	return a->seq;
+}
+
+static int open_file(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return -EINVAL;
+	}
+	return fd;
+}
+
+/* Where the numbers stand: the file's last whole record, or that of the rotated file. */
+static int find_last(struct audit *a)
+{
+	__cleanup_free char *rotated = NULL;
+	int r = tail_last_seq(a->fd, &a->seq, &a->torn);
+
+	if (r != -ENODATA || a->torn)
+		return r == -ENODATA ? 0 : r;
+	if (asprintf(&rotated, "%s.1", a->path) < 0)
+		return -ENOMEM;
+	__cleanup_fd int fd = open(rotated, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	bool torn;
+
+	if (fd < 0)
+		return 0;
+	r = tail_last_seq(fd, &a->seq, &torn);
+	return r == -ENODATA ? 0 : r;
+}
+
+int audit_open(struct audit **ret, const char *path)
+{
+	struct audit *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return -ENOMEM;
+	a->path = strdup(path);
+	a->fd = a->path ? open_file(path) : -ENOMEM;
+	int r = a->fd < 0 ? a->fd : find_last(a);
+
+	if (r == 0 && a->torn) {
+		a->lost = 1;
+		a->seq++; /* the number that the torn record had */
+		r = tell_loss(a);
+	}
+	if (r < 0) {
+		audit_close(a);
+		return r;
+	}
+	*ret = a;
+	return 0;
+}
+
+void audit_close(struct audit *a)
+{
+	if (!a)
+		return;
+	fd_cleanup(&a->fd);
+	free(a->path);
+	free(a);
+}
+
+int audit_reopen(struct audit *a)
+{
+	__cleanup_fd int fd = open_file(a->path);
+	uint64_t seq; /* known already */
+	bool torn = false;
+
+	if (fd < 0)
+		return fd;
+	int r = tail_last_seq(fd, &seq, &torn);
+
+	if (r < 0 && r != -ENODATA)
+		return r;
+	fd_cleanup(&a->fd);
+	a->fd = TAKE_FD(fd);
+	a->torn = torn;
+	return 0;
+}

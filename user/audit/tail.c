@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading the end of the audit log.
+ */
+#include "audit/tail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "audit/audit.h"
+#include "base/fd.h"
+
+/* The last max bytes of the file, NUL-terminated; *ret_start: whether that is all of it. */
+static int read_end(int fd, size_t max, char **ret, size_t *ret_len, bool *ret_start)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	size_t len = (size_t)st.st_size < max ? (size_t)st.st_size : max;
+	__cleanup_free char *buf = malloc(len + 1);
+
+	if (!buf)
+		return -ENOMEM;
+	ssize_t n = pread(fd, buf, len, st.st_size - (off_t)len);
+
+	if (n < 0)
+		return -errno;
+	buf[n] = '\0';
+	*ret_len = (size_t)n;
+	*ret_start = (off_t)len == st.st_size;
+	*ret = TAKE_PTR(buf);
+	return 0;
+}
+
+static json_t *parse_line(const char *line, size_t len)
+{
+	json_t *record = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+
+	if (record && json_is_object(record))
+		return record;
+	json_decref(record);
+	return NULL;
+}
+
+/* The line that ends before end (exclusive, at a newline or the end of the text). */
+static const char *line_start(const char *buf, const char *end)
+{
+	while (end > buf && end[-1] != '\n')
+		end--;
+	return end;
+}
+
+/* 0: not a record (a line that was torn and ended later) */
+static uint64_t line_seq(const char *line, size_t len)
+{
+	json_t *record = parse_line(line, len);
+	json_int_t seq = json_integer_value(json_object_get(record, "seq"));
+
+	json_decref(record);
+	return seq > 0 ? (uint64_t)seq : 0;
+}
+
+int tail_last_seq(int fd, uint64_t *ret_seq, bool *ret_torn)
+{
+	__cleanup_free char *buf = NULL;
+	size_t len;
+	bool all;
+	/* Two torn lines and the whole one before them, each with its newline. */
+	int r = read_end(fd, 3 * (AUDIT_LINE_MAX + 2), &buf, &len, &all);
+
+	if (r < 0)
+		return r;
+	const char *end = line_start(buf, buf + len);
+
+	*ret_torn = end != buf + len;
+	if (end == buf)
+		return all ? -ENODATA : -EINVAL;
+	for (uint64_t seq; end > buf; end = line_start(buf, end - 1)) {
+		const char *start = line_start(buf, end - 1);
+
+		seq = line_seq(start, (size_t)(end - 1 - start));
+		if (seq > 0) {
+			*ret_seq = seq;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+/* Walk the lines backwards, newest first, until n matched. */
+static int collect(const char *buf, const char *end, size_t n, audit_match_fn *match, void *arg,
+		   json_t *out)
+{
+	while (end > buf && json_array_size(out) < n) {
+		const char *start = line_start(buf, end - 1);
+		json_t *record = parse_line(start, (size_t)(end - 1 - start));
+
+		end = start;
+		if (!record)
+			continue;
+		if (match && !match(arg, record)) {
+			json_decref(record);
+			continue;
+		}
+		if (json_array_insert_new(out, 0, record) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int audit_tail(const char *path, size_t n, audit_match_fn *match, void *arg, json_t **ret)
+{
+	__cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	__cleanup_free char *buf = NULL;
+	size_t len;
+	bool all;
+
+	if (fd < 0)
+		return -errno;
+	int r = read_end(fd, AUDIT_TAIL_BYTES, &buf, &len, &all);
+
+	if (r < 0)
+		return r;
+	json_t *out = json_array();
+
+	if (!out)
+		return -ENOMEM;
+	r = collect(buf, line_start(buf, buf + len), n, match, arg, out);
+	if (r < 0) {
+		json_decref(out);
+		return r;
+	}
+	*ret = out;
+	return 0;
+}

@@ -137,7 +137,7 @@ struct ctl_tty {
 struct ctl_run {
 	const char *policy;	 /* name in policies.d; NULL: the policy came as a descriptor */
 	const char *policy_file; /* its path, for messages; NULL unless it came as a descriptor */
-	const char *name;	 /* [a-z0-9._-], begins with a letter or digit; NULL: none */
+	const char *name;	 /* text_name_ok(); NULL: none */
 	const char *user;	 /* NULL: the caller */
 	const char *cwd;	 /* absolute */
 	const json_t *argv;	 /* list of strings, at least one, the first not empty */
@@ -152,9 +152,6 @@ int ctl_run_decode(const struct ctl_request *req, struct ctl_run *ret,
 		   struct ctl_err *err) __must_check;
 /* The args object of a request (owned by the caller), or NULL: no memory. */
 json_t *ctl_run_encode(const struct ctl_run *run) __must_check;
-
-/* Whether s may name a session or a policy: 1 to max bytes of [a-z0-9._-], first none of "._-". */
-bool ctl_name_ok(const char *s, size_t max);
 
 /* Send body, an object (borrowed), with "ok":true added; more: another reply follows. */
 int ctl_reply_send(int sock, json_t *body, bool more) __must_check;

@@ -169,12 +169,23 @@ const char *policy_network_name(enum policy_network mode);
 const char *policy_action_name(enum policy_action action);
 const char *policy_tls_name(enum policy_tls tls);
 
-/* What policy_rules() must know of the machine. Borrowed for the call. */
+/*
+ * Homes whose secrets are denied one by one; of those after them the whole home is denied. So the
+ * caller's own comes first.
+ */
+#define POLICY_HOMES_MAX 32u
+
+/*
+ * What policy_rules() must know of the machine: absolute paths, borrowed for the call. No rule is
+ * made in own file systems: they have rights of their own and are empty when a session begins.
+ */
 struct policy_host {
 	const char *const *homes; /* home directories: /root, the caller's, those in /home */
 	size_t n_homes;
-	const char *const *mounts; /* mount points that the session sees */
+	const char *const *mounts; /* mount points that the session sees, without its own */
 	size_t n_mounts;
+	const char *const *own; /* mount points of its own file systems: /proc, /tmp, ... */
+	size_t n_own;
 };
 
 /* A path that pinfold-init opens. */
@@ -191,6 +202,7 @@ struct policy_rule {
 struct policy_rules {
 	struct policy_rule *v; /* owned; sorted by path, a directory before what is in it */
 	size_t n;
+	bool exec_listed; /* exec.allow was given: writable and executable is then what it says */
 };
 
 /*
@@ -198,7 +210,7 @@ struct policy_rules {
  * deny wins over everything, at and below its path; write includes read; without exec.allow, what
  * is readable and not writable may be executed; built-in secrets (policy_secrets.c) are denied
  * unless the policy itself names them or something in them; a mount point has the rights that its
- * path has. 0, or -E2BIG/-EINVAL/-ENOMEM and *err. Free with policy_rules_free().
+ * path has. 0, or -EINVAL/-ENOMEM and *err. Free with policy_rules_free().
  */
 int policy_rules(const struct policy *p, const struct policy_host *host, struct policy_rules *ret,
 		 struct policy_err *err) __must_check;

@@ -316,7 +316,7 @@ fi
 # tail ends by itself, with everything copied, once the machine has.
 tail -c +1 -s 0.1 -f --pid="${child[qemu]}" "$run/share/stdout" 2>/dev/null &
 out=$!
-tail -c +1 -s 0.1 -f --pid="${child[qemu]}" "$run/share/stderr" 2>/dev/null >&2 &
+tail -c +1 -s 0.1 -f --pid="${child[qemu]}" "$run/share/stderr" >&2 2>/dev/null &
 err=$!
 sleep "$deadline" &
 child[deadline]=$!
@@ -335,8 +335,7 @@ wait $out $err || true
 clean=0
 check_console || clean=1
 if [ ! -e "$run/share/status" ]; then
-	[ $clean -ne 0 ] || tail -n 15 "$run/console" >&2
-	cat "$run"/*.log >&2
+	[ $clean -ne 0 ] || tail -qn 15 "$run/console" "$run"/*.log >&2
 	die "the machine ended before the command did$(sed 's/^/: /' "$run/share/failed" 2>/dev/null)"
 fi
 status=$(<"$run/share/status")

@@ -119,6 +119,7 @@ struct sql_result {
 	bool literal_independent; /* the same verdict and kind hold for any literals in this text */
 	bool local;		  /* SET LOCAL */
 	bool is_default;	  /* SET ... TO DEFAULT */
+	bool noop;		  /* SET/RESET of what the gate pins: answer, do nothing */
 	bool returns_row;	  /* SELECT set_config(...) */
 	struct sql_tx tx;
 	uint32_t statements;  /* in the text; 0 when it was not parsed */

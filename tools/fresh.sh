@@ -26,7 +26,8 @@ copy_apt() {
 	local root=$1 etc=/etc/apt file
 	rm -rf "$root/etc/apt/sources.list" "$root/etc/apt/sources.list.d"
 	mkdir -p "$root/etc/apt/sources.list.d" "$root/etc/apt/apt.conf.d" "$root/usr/share/keyrings"
-	for file in $etc/sources.list $etc/sources.list.d/*.sources $etc/sources.list.d/*.list $etc/auth.conf; do
+	for file in "$etc"/sources.list "$etc"/sources.list.d/*.sources "$etc"/sources.list.d/*.list \
+		"$etc"/auth.conf; do
 		[ ! -f "$file" ] || cp -L "$file" "$root$file"
 	done
 	cp -rLT $etc/trusted.gpg.d "$root$etc/trusted.gpg.d"
@@ -103,7 +104,8 @@ unshare --mount --pid --fork --kill-child --propagation private sh -ec '
 	cd /root/pinfold
 	umount -l /old
 	rmdir /old
-	exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root \
+	# Not exec: this shell stays as the one that collects orphans.
+	env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root \
 		LOGNAME=root SHELL=/bin/bash "TERM=${TERM:-dumb}" \
-		${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} "$@"
+		${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} "$@" || exit
 ' fresh "$root" "$@"

@@ -128,12 +128,13 @@ run_piped() {
 run_on_terminal() {
 	local status
 	modprobe -q virtio_console
-	stty -F /dev/hvc0 sane "$(<$share/tty)" 2>/dev/null
+	# Held open: the window size is forgotten with the last close.
+	exec 6<>/dev/hvc0 || fail "no port for the terminal"
 	# shellcheck disable=SC2046 # rows N cols N are words
-	stty -F /dev/hvc0 sane $(<$share/tty)
-	env -i - "${environment[@]}" setsid -cw /bin/bash $share/command </dev/hvc0 >/dev/hvc0 2>&1
+	stty sane $(<$share/tty) <&6
+	env -i - "${environment[@]}" setsid -cw /bin/bash $share/command <&6 >&6 2>&6 6<&-
 	status=$?
-	stty -F /dev/hvc0 -opost
+	stty -echo -icanon -opost <&6
 	echo $status >$share/status.new
 }
 

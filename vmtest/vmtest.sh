@@ -95,6 +95,7 @@ release=$(<"$kernel/release")
 
 run=$(mktemp -d "${TMPDIR:-/tmp}/vmtest.XXXXXX")
 declare -A child=()
+terminal=
 result_dir=$project/build/vm/$key
 mkdir -p "$result_dir" "$project/build/vm/out/$key"
 
@@ -106,6 +107,7 @@ clean_up() {
 		kill -9 "${child[$name]}" 2>/dev/null || true
 	done
 	wait 2>/dev/null || true
+	[ -z "$terminal" ] || stty "$terminal"
 	if [ -e "$run/console" ]; then
 		sed -i 's/\r$//' "$run/console"
 		mv "$run/console" "$result_dir/console.log"
@@ -121,7 +123,8 @@ trap 'exit 129' HUP
 start() {
 	local name=$1
 	shift
-	setpriv --pdeathsig KILL "$@" &
+	# A background command has /dev/null as its input unless told otherwise.
+	setpriv --pdeathsig KILL "$@" <&0 &
 	child[$name]=$!
 }
 
@@ -252,16 +255,28 @@ boot() {
 	append+=" watchdog_thresh=40 rcupdate.rcu_cpu_stall_timeout=84 printk.devkmsg=on"
 	append+=" $kernel_options"
 	if [ -n "$icount" ]; then qemu+=(-icount shift=0); else qemu+=(-accel "$accel"); fi
-	if [ -e "$run/share/tty" ]; then
+	if [ -n "$port" ]; then
 		# shellcheck disable=SC2054
-		qemu+=(-device virtio-serial-pci -chardev stdio,id=tty,signal=off
-			-device virtconsole,chardev=tty)
-	elif [ -e "$run/share/stdin" ]; then
-		# shellcheck disable=SC2054
-		qemu+=(-device virtio-serial-pci -chardev "socket,id=in,path=$run/in.sock,server=on,wait=off"
-			-device virtserialport,chardev=in,name=stdin)
+		qemu+=(-device virtio-serial-pci -chardev "socket,id=io,path=$run/io.sock,server=on,wait=off"
+			-device "$port,chardev=io")
 	fi
-	start qemu "${qemu[@]}" -append "$append" <&3 2>"$run/qemu.log"
+	start qemu "${qemu[@]}" -append "$append" </dev/null 2>"$run/qemu.log"
+}
+
+# A terminal becomes the guest's, in both directions; other input goes in until it ends, behind one byte that
+# tells the guest that it has begun.
+connect_input() {
+	[ -n "$port" ] || return 0
+	wait_for "$run/io.sock"
+	if [ $port = virtconsole ]; then
+		terminal=$(stty -g)
+		stty raw -echo
+		start terminal nc -U "$run/io.sock" 2>/dev/null
+	else
+		# shellcheck disable=SC2016 # expanded by the inner shell
+		start stdin sh -c '{ printf .; exec cat <&4; } | exec nc -N -U "$1/io.sock"' stdin "$run" \
+			4<&0 >/dev/null 2>&1
+	fi
 }
 
 wait_for() {
@@ -289,14 +304,13 @@ check_console() {
 
 mapfile -t submounts < <(findmnt -rn --real -o TARGET | grep -vE '^/$|^/(proc|sys|dev|run)(/|$)')
 fill_exchange "$@"
+port=
 if [ -t 0 ] && [ -t 1 ] && [ -t 2 ]; then
+	port=virtconsole
 	stty size | sed 's/\(.*\) \(.*\)/rows \1 cols \2/' >"$run/share/tty"
-	exec 3<&0
 elif [ -e /proc/self/fd/0 ] && ! [ /proc/self/fd/0 -ef /dev/null ]; then
+	port=virtserialport,name=stdin
 	: >"$run/share/stdin"
-	exec 3</dev/null
-else
-	exec 3</dev/null
 fi
 share_root
 share_exchange
@@ -305,14 +319,7 @@ choose_accelerator
 wait_for "$run/root.sock"
 wait_for "$run/share.sock"
 boot
-if [ -e "$run/share/stdin" ]; then
-	wait_for "$run/in.sock"
-	exec 4<&0
-	# shellcheck disable=SC2016 # expanded by the inner shell
-	start stdin sh -c '{ printf .; exec cat <&4; } | exec nc -N -U "$1/in.sock"' stdin "$run" \
-		4<&4 >/dev/null 2>&1
-	exec 4<&-
-fi
+connect_input
 # tail ends by itself, with everything copied, once the machine has.
 tail -c +1 -s 0.1 -f --pid="${child[qemu]}" "$run/share/stdout" 2>/dev/null &
 out=$!
@@ -332,6 +339,11 @@ if [ "$ended" = "${child[deadline]}" ]; then
 fi
 unset 'child[qemu]'
 wait $out $err || true
+# nc ends when it has shown everything, unless the terminal no longer takes any.
+for ((tries = 0; tries < 40; tries++)); do
+	[ -n "$terminal" ] && kill -0 "${child[terminal]}" 2>/dev/null || break
+	sleep 0.05
+done
 clean=0
 check_console || clean=1
 if [ ! -e "$run/share/status" ]; then

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of kern share: the handle, the pins and error texts.
+ */
+#ifndef KERN_INTERNAL_H
+#define KERN_INTERNAL_H
+
+#include "kern/kern.h"
+
+enum kern_map {
+	KERN_MAP_TASKS,
+	KERN_MAP_SOCKS,
+	KERN_MAP_CGROUPS,
+	KERN_MAP_SESSIONS,
+	KERN_MAP_STATS,
+	KERN_MAP_POLICIES,
+	KERN_MAP_MARKS,
+	KERN_MAP_ENDPOINTS,
+	KERN_MAP_UPSTREAMS,
+	KERN_MAP_EVENTS,
+	KERN_MAP_ERRORS,
+	KERN_MAP_ADMIN,
+	KERN_MAP_SOCKHASH,
+	KERN_MAPS,
+};
+
+/* "pf_tasks" and so on: the names of the maps, and of their pins. */
+extern const char *const kern_map_names[KERN_MAPS];
+
+struct ring_buffer;
+
+struct kern {
+	int maps[KERN_MAPS];
+	enum kern_road road;
+	struct ring_buffer *ring; /* NULL until the first use */
+	kern_event_fn *cb;	  /* of the drain under way */
+	void *cb_arg;
+};
+
+/* Map the audit ring; k->maps is filled. */
+int ring_open(struct kern *k) __must_check;
+
+/* Fill err (KERN_TEXT_MAX bytes, may be NULL) and return -error. */
+int kern_fail(char *err, int error, const char *fmt, ...) __printf_like(3, 4);
+
+/* Pins. dir is "maps", "progs" or "links"; name an entry of it. */
+#define KERN_PATH_MAX 256
+int pin_path(char path[KERN_PATH_MAX], const char *dir, const char *name) __must_check;
+int pins_make_dirs(char *err) __must_check;
+/* Remove every entry of dir that keep() does not want; keep NULL: all of them. */
+int pins_remove(const char *dir, bool (*keep)(void *arg, const char *name), void *arg) __must_check;
+int pins_count(const char *dir);
+int pins_remove_dirs(void) __must_check;
+
+/*
+ * Open the admin pin, which makes this task admin where the programs are attached. Returns a
+ * descriptor, -ENOENT when nothing is pinned.
+ */
+int pins_enter(void) __must_check;
+
+/* Try redirection and wake-ups over a throw-away sockhash; text says what is wrong otherwise. */
+int sockmap_try(char text[KERN_TEXT_MAX]) __must_check;
+
+/* Whether the kernel's BTF has a function of this name. 0, 1 or -errno. */
+struct btf;
+int btf_has_func(const struct btf *btf, const char *name);
+
+#endif

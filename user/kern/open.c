@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Opening: adopt what is pinned when it is of this very build, else load and attach, new programs
+ * before the old links go, so that an upgrade leaves no gap (deny wins while both are attached).
+ */
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "kern/internal.h"
+#include "pinfold.skel.h"
+
+/* Room for the links of every program of the skeleton. */
+#define LINKS_MAX 128
+
+/* Pinned beside the maps: which build the links are of. A map, so that bpffs can hold it. */
+#define BUILD_MAP "pf_build"
+
+const char *const kern_map_names[KERN_MAPS] = {
+	[KERN_MAP_TASKS] = "pf_tasks",	       [KERN_MAP_SOCKS] = "pf_socks",
+	[KERN_MAP_CGROUPS] = "pf_cgroups",     [KERN_MAP_SESSIONS] = "pf_sessions",
+	[KERN_MAP_STATS] = "pf_stats",	       [KERN_MAP_POLICIES] = "pf_policies",
+	[KERN_MAP_MARKS] = "pf_marks",	       [KERN_MAP_ENDPOINTS] = "pf_endpoints",
+	[KERN_MAP_UPSTREAMS] = "pf_upstreams", [KERN_MAP_EVENTS] = "pf_events",
+	[KERN_MAP_ERRORS] = "pf_errors",       [KERN_MAP_ADMIN] = "pf_admin",
+	[KERN_MAP_SOCKHASH] = "pf_sockhash",
+};
+
+struct loader {
+	struct pinfold_bpf *skel;
+	int slice;   /* directory of pinfold.slice */
+	__u64 build; /* hash of the programs and their settings */
+	struct bpf_program *progs[LINKS_MAX];
+	struct bpf_link *links[LINKS_MAX]; /* NULL: attached without a link (sk_msg) */
+	size_t n;
+	char *err;
+};
+
+static void loader_free(struct loader *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		bpf_link__destroy(l->links[i]);
+	pinfold_bpf__destroy(l->skel);
+	if (l->slice >= 0)
+		close(l->slice);
+}
+
+static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	(void)level;
+	(void)fmt;
+	(void)ap;
+	return 0;
+}
+
+/* Depth of <slice>/<id>/agent below the mount of cgroup v2: the root is level 0. */
+static __u32 session_level(int slice)
+{
+	__u32 level = 2;
+	struct stat here, up;
+	__cleanup_fd int fd = dup(slice);
+
+	while (fstat(fd, &here) == 0) {
+		int parent = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+		if (parent < 0)
+			break;
+		close(fd);
+		fd = parent;
+		if (fstat(fd, &up) < 0 || up.st_dev != here.st_dev)
+			break;
+		level++;
+	}
+	return level;
+}
+
+static int configure(struct loader *l)
+{
+	struct stat st;
+
+	if (stat(PF_PIN_DIR, &st) < 0)
+		return kern_fail(l->err, errno, "cannot look at " PF_PIN_DIR ": %s",
+				 strerror(errno));
+	l->skel->rodata->cfg_session_level = session_level(l->slice);
+	l->skel->rodata->cfg_pin_dev = (__u32)(major(st.st_dev) << 20 | minor(st.st_dev));
+	l->skel->rodata->cfg_pin_ino = st.st_ino;
+	return 0;
+}
+
+static __u64 hash_bytes(__u64 h, const void *p, size_t len)
+{
+	const unsigned char *c = p;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ c[i]) * PF_FNV_PRIME;
+	return h;
+}
+
+static __u64 build_hash(const struct loader *l)
+{
+	size_t size;
+	const void *elf = pinfold_bpf__elf_bytes(&size);
+	__u64 h = hash_bytes(PF_FNV_OFFSET, elf, size);
+
+	return hash_bytes(h, l->skel->rodata, sizeof(*l->skel->rodata));
+}
+
+/* "file_open" of a program in section "lsm/file_open"; NULL for other programs. */
+static const char *hook_of(const struct bpf_program *prog)
+{
+	const char *section = bpf_program__section_name(prog);
+
+	if (strncmp(section, "lsm/", 4) == 0)
+		return section + 4;
+	return strncmp(section, "lsm.s/", 6) == 0 ? section + 6 : NULL;
+}
+
+/* Programs on hooks that this kernel does not have are left out; kern_probe() reports which. */
+static int choose_programs(struct loader *l)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	struct bpf_program *prog;
+	int r = 0;
+
+	if (!btf)
+		return kern_fail(l->err, errno, "cannot read the kernel's BTF: %s",
+				 strerror(errno));
+	bpf_object__for_each_program(prog, l->skel->obj)
+	{
+		const char *hook = hook_of(prog);
+		char name[128];
+
+		if (!hook)
+			continue;
+		(void)snprintf(name, sizeof(name), "bpf_lsm_%s", hook);
+		if (!btf_has_func(btf, name))
+			r = bpf_program__set_autoload(prog, false);
+		if (r < 0)
+			break;
+	}
+	btf__free(btf);
+	return r;
+}
+
+static int set_map_pins(struct loader *l)
+{
+	char path[KERN_PATH_MAX];
+
+	for (size_t i = 0; i < KERN_MAPS; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(l->skel->obj, kern_map_names[i]);
+		int r = map ? pin_path(path, "maps", kern_map_names[i]) : -ENOENT;
+
+		if (r == 0)
+			r = bpf_map__set_pin_path(map, path);
+		if (r < 0)
+			return kern_fail(l->err, -r, "map %s: %s", kern_map_names[i], strerror(-r));
+	}
+	return 0;
+}
+
+static int attach_one(struct loader *l, struct bpf_program *prog, struct bpf_link **ret)
+{
+	struct bpf_link *link = NULL;
+	int r = 0;
+
+	switch (bpf_program__type(prog)) {
+	case BPF_PROG_TYPE_LSM:
+		link = bpf_program__attach_lsm(prog);
+		r = link ? 0 : -errno;
+		break;
+	case BPF_PROG_TYPE_SK_MSG:
+		r = bpf_prog_attach(bpf_program__fd(prog), bpf_map__fd(l->skel->maps.pf_sockhash),
+				    BPF_SK_MSG_VERDICT, 0);
+		break;
+	default:
+		link = bpf_program__attach_cgroup(prog, l->slice);
+		r = link ? 0 : -errno;
+	}
+	*ret = link;
+	return r;
+}
+
+static int attach_all(struct loader *l)
+{
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program(prog, l->skel->obj)
+	{
+		if (!bpf_program__autoload(prog))
+			continue;
+		if (l->n == LINKS_MAX)
+			return kern_fail(l->err, E2BIG, "more than %d programs", LINKS_MAX);
+		int r = attach_one(l, prog, &l->links[l->n]);
+
+		if (r < 0)
+			return kern_fail(l->err, -r, "cannot attach %s: %s",
+					 bpf_program__name(prog), strerror(-r));
+		l->progs[l->n++] = prog;
+	}
+	return 0;
+}
+
+/* Pin under a new name, then rename over the old pin: the old link or program goes with it. */
+static int pin_over(const char *dir, const char *name, int fd)
+{
+	char path[KERN_PATH_MAX], fresh[KERN_PATH_MAX + 4];
+	int r = pin_path(path, dir, name);
+
+	if (r < 0)
+		return r;
+	(void)snprintf(fresh, sizeof(fresh), "%s.new", path);
+	if (unlink(fresh) < 0 && errno != ENOENT)
+		return -errno;
+	if (bpf_obj_pin(fd, fresh) < 0 || rename(fresh, path) < 0)
+		return -errno;
+	return 0;
+}
+
+static int pin_all(struct loader *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		const char *name = bpf_program__name(l->progs[i]);
+		int r = pin_over("progs", name, bpf_program__fd(l->progs[i]));
+
+		if (r == 0 && l->links[i])
+			r = pin_over("links", name, bpf_link__fd(l->links[i]));
+		if (r < 0)
+			return kern_fail(l->err, -r, "cannot pin %s: %s", name, strerror(-r));
+	}
+	return 0;
+}
+
+static bool is_current(void *arg, const char *name)
+{
+	const struct loader *l = arg;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(bpf_program__name(l->progs[i]), name) == 0)
+			return true;
+	return false;
+}
+
+static int write_versions(struct loader *l)
+{
+	const __u32 zero = 0;
+	const __u64 abi = PF_ABI_VERSION;
+	__cleanup_fd int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, BUILD_MAP, sizeof(zero),
+					     sizeof(l->build), 1, NULL);
+
+	if (fd < 0 || bpf_map_update_elem(fd, &zero, &l->build, BPF_ANY) < 0 ||
+	    bpf_map_update_elem(bpf_map__fd(l->skel->maps.pf_admin), &zero, &abi, BPF_ANY) < 0)
+		return -errno;
+	return pin_over("maps", BUILD_MAP, fd);
+}
+
+/* Load, attach all, pin all; the programs of an older build go last. */
+static int install(struct loader *l)
+{
+	int r = set_map_pins(l);
+
+	if (r == 0)
+		r = choose_programs(l);
+	if (r < 0)
+		return r;
+	r = pinfold_bpf__load(l->skel);
+	if (r < 0)
+		return kern_fail(l->err, -r, "the kernel refuses the programs: %s", strerror(-r));
+	r = attach_all(l);
+	if (r == 0)
+		r = pin_all(l);
+	if (r == 0)
+		r = pins_remove("links", is_current, l);
+	if (r == 0)
+		r = pins_remove("progs", is_current, l);
+	return r == 0 ? write_versions(l) : r;
+}
+
+static int read_word(const char *map, __u64 *ret)
+{
+	char path[KERN_PATH_MAX];
+	const __u32 zero = 0;
+	int r = pin_path(path, "maps", map);
+
+	if (r < 0)
+		return r;
+	__cleanup_fd int fd = bpf_obj_get(path);
+
+	if (fd < 0 || bpf_map_lookup_elem(fd, &zero, ret) < 0)
+		return -errno;
+	return 0;
+}
+
+/* What is pinned: 1 this very build, 0 nothing or another build of this ABI, -EPROTO another ABI.
+ */
+static int compare_pins(const struct loader *l)
+{
+	__u64 abi = 0, build = 0;
+	int r = read_word(kern_map_names[KERN_MAP_ADMIN], &abi);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return kern_fail(l->err, -r, "cannot read the pins in " PF_PIN_DIR ": %s",
+				 strerror(-r));
+	/* 0: a first load that was cut off before it was complete. */
+	if (abi != 0 && abi != PF_ABI_VERSION)
+		return kern_fail(l->err, EPROTO,
+				 "programs of ABI %llu are pinned in " PF_PIN_DIR
+				 ", this build has ABI %d: end all "
+				 "sessions, then run pinfoldd --unload of the build that made them",
+				 (unsigned long long)abi, PF_ABI_VERSION);
+	return abi && read_word(BUILD_MAP, &build) == 0 && build == l->build;
+}
+
+static int open_maps(struct kern *k, char *err)
+{
+	char path[KERN_PATH_MAX];
+
+	for (size_t i = 0; i < KERN_MAPS; i++) {
+		int r = pin_path(path, "maps", kern_map_names[i]);
+
+		if (r == 0) {
+			k->maps[i] = bpf_obj_get(path);
+			r = k->maps[i] < 0 ? -errno : 0;
+		}
+		if (r < 0)
+			return kern_fail(err, -r, "cannot open %s: %s", path, strerror(-r));
+	}
+	int r = ring_open(k);
+
+	return r < 0 ? kern_fail(err, -r, "cannot map the audit ring: %s", strerror(-r)) : 0;
+}
+
+static int prepare(struct loader *l, const char *slice)
+{
+	libbpf_set_print(quiet);
+	l->slice = open(slice, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (l->slice < 0)
+		return kern_fail(l->err, errno, "cannot open the cgroup %s: %s", slice,
+				 strerror(errno));
+	l->skel = pinfold_bpf__open();
+	if (!l->skel)
+		return kern_fail(l->err, errno, "cannot open the BPF object: %s", strerror(errno));
+	int r = configure(l);
+
+	l->build = build_hash(l);
+	return r;
+}
+
+/* A first load that failed leaves no pin behind; a failed upgrade leaves what was there before. */
+static int install_or_undo(struct loader *l)
+{
+	const bool first = pins_count("links") == 0;
+	int r = install(l);
+
+	if (r < 0 && first &&
+	    (pins_remove("links", NULL, NULL) < 0 || pins_remove("progs", NULL, NULL) < 0 ||
+	     pins_remove("maps", NULL, NULL) < 0 || pins_remove_dirs() < 0))
+		return kern_fail(l->err, -r,
+				 "loading failed (%s), and so did taking it back: see " PF_PIN_DIR,
+				 strerror(-r));
+	return r;
+}
+
+static int load_or_adopt(const char *slice, char *err)
+{
+	struct loader l __cleanup(loader_free) = {.slice = -1, .err = err};
+	int r = pins_make_dirs(err);
+
+	if (r < 0)
+		return r;
+	/* Admin first: the guard keeps everybody else from the pins. -ENOENT: nothing is there yet.
+	 */
+	__cleanup_fd int door = pins_enter();
+
+	if (door < 0 && door != -ENOENT)
+		return kern_fail(err, -door, "cannot open the admin pin: %s", strerror(-door));
+	r = prepare(&l, slice);
+	if (r == 0)
+		r = compare_pins(&l);
+	if (r == 0)
+		r = install_or_undo(&l);
+	return r < 0 ? r : 0;
+}
+
+static int require(const struct kern_report *report, char *err)
+{
+	for (size_t i = 0; i < KERN_CHECKS; i++)
+		if (report->checks[i].state == KERN_MISSING)
+			return kern_fail(err, EOPNOTSUPP, "this kernel cannot enforce: %s: %s",
+					 report->checks[i].name, report->checks[i].text);
+	return 0;
+}
+
+int kern_open(struct kern **ret, const char *slice, char *err)
+{
+	struct kern_report report;
+	struct kern *k __cleanup(kern_close_cleanup) = NULL;
+	int r = kern_probe(&report);
+
+	if (r == 0)
+		r = require(&report, err);
+	if (r == 0)
+		r = load_or_adopt(slice, err);
+	if (r < 0)
+		return r;
+	k = calloc(1, sizeof(*k));
+	if (!k)
+		return kern_fail(err, ENOMEM, "out of memory");
+	for (size_t i = 0; i < KERN_MAPS; i++)
+		k->maps[i] = -1;
+	k->road = report.road;
+	r = open_maps(k, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(k);
+	return 0;
+}
+
+void kern_close(struct kern *k)
+{
+	if (!k)
+		return;
+	ring_buffer__free(k->ring);
+	for (size_t i = 0; i < KERN_MAPS; i++)
+		if (k->maps[i] >= 0)
+			close(k->maps[i]);
+	free(k);
+}
+
+enum kern_road kern_road(const struct kern *k)
+{
+	return k->road;
+}
+
+static int any_session(void)
+{
+	char path[KERN_PATH_MAX];
+	char key[64]; /* wider than the key of any ABI */
+	int r = pin_path(path, "maps", kern_map_names[KERN_MAP_SESSIONS]);
+
+	if (r < 0)
+		return r;
+	__cleanup_fd int fd = bpf_obj_get(path);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return bpf_map_get_next_key(fd, NULL, key) == 0;
+}
+
+int kern_unload(char *err)
+{
+	__cleanup_fd int door = pins_enter();
+
+	if (door < 0 && door != -ENOENT)
+		return kern_fail(err, -door, "cannot open the admin pin: %s", strerror(-door));
+	int r = any_session();
+
+	if (r > 0)
+		return kern_fail(err, EBUSY,
+				 "sessions are running: end them first (pinfold ps, pinfold kill)");
+	if (r == 0)
+		r = pins_remove("links", NULL, NULL);
+	if (r == 0)
+		r = pins_remove("progs", NULL, NULL);
+	if (r == 0)
+		r = pins_remove("maps", NULL, NULL);
+	if (r == 0)
+		r = pins_remove_dirs();
+	return r < 0 ? kern_fail(err, -r, "cannot remove the pins: %s", strerror(-r)) : 0;
+}

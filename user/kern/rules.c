@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rule maps, shared by sessions with the same rules. A policy's key is a hash of its rules, and the
+ * map that holds them is the only record of it: a restarted daemon finds the same keys.
+ */
+#include "kern/rules.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kern/internal.h"
+
+/* Keys tried when hashes of different rules collide. */
+#define KEY_TRIES 16
+
+static __u64 fnv(__u64 h, const void *p, size_t len)
+{
+	const unsigned char *c = p;
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ c[i]) * PF_FNV_PRIME;
+	return h;
+}
+
+__u64 kern_name_hash(const char *name, size_t len)
+{
+	__u64 h = fnv(PF_FNV_OFFSET, name, len);
+
+	return h ? h : 1;
+}
+
+/* The sum makes it independent of the order of the rules. */
+static __u32 rules_hash(const struct kern_rule *rules, size_t n)
+{
+	__u64 sum = n;
+
+	for (size_t i = 0; i < n; i++)
+		sum += fnv(PF_FNV_OFFSET, &rules[i], sizeof(rules[i]));
+	return (__u32)(sum ^ sum >> 32);
+}
+
+static int inner_fd(struct kern *k, __u32 key)
+{
+	__u32 id;
+
+	if (bpf_map_lookup_elem(k->maps[KERN_MAP_POLICIES], &key, &id) < 0)
+		return -errno;
+	int fd = bpf_map_get_fd_by_id(id);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static size_t inner_count(int fd)
+{
+	struct pf_rule_key key, *prev = NULL;
+	size_t n = 0;
+
+	while (bpf_map_get_next_key(fd, prev, &key) == 0) {
+		prev = &key;
+		n++;
+	}
+	return n;
+}
+
+static bool inner_equals(int fd, const struct kern_rule *rules, size_t n)
+{
+	struct pf_rule rule;
+
+	for (size_t i = 0; i < n; i++)
+		if (bpf_map_lookup_elem(fd, &rules[i].key, &rule) < 0 ||
+		    memcmp(&rule, &rules[i].rule, sizeof(rule)) != 0)
+			return false;
+	return inner_count(fd) == n;
+}
+
+static int inner_make(const struct kern_rule *rules, size_t n)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
+	__cleanup_fd int fd =
+		bpf_map_create(BPF_MAP_TYPE_HASH, "pf_rules", sizeof(struct pf_rule_key),
+			       sizeof(struct pf_rule), PF_MAX_RULES, &opts);
+
+	if (fd < 0)
+		return -errno;
+	for (size_t i = 0; i < n; i++)
+		if (bpf_map_update_elem(fd, &rules[i].key, &rules[i].rule, BPF_NOEXIST) < 0)
+			return -errno;
+	return TAKE_FD(fd);
+}
+
+static int outer_add(struct kern *k, __u32 key, const struct kern_rule *rules, size_t n)
+{
+	__cleanup_fd int fd = inner_make(rules, n);
+
+	if (fd < 0)
+		return fd;
+	if (bpf_map_update_elem(k->maps[KERN_MAP_POLICIES], &key, &fd, BPF_NOEXIST) < 0)
+		return errno == E2BIG ? -ENOSPC : -errno;
+	return 0;
+}
+
+int rules_share(struct kern *k, const struct kern_rule *rules, size_t n, __u32 *ret_key)
+{
+	__u32 key = rules_hash(rules, n);
+
+	if (n > PF_MAX_RULES)
+		return -E2BIG;
+	for (int i = 0; i < KEY_TRIES; i++, key++) {
+		__cleanup_fd int fd = inner_fd(k, key);
+		int r = 0;
+
+		if (fd == -ENOENT)
+			r = outer_add(k, key, rules, n);
+		else if (fd < 0)
+			r = fd;
+		else if (!inner_equals(fd, rules, n))
+			continue;
+		if (r < 0)
+			return r;
+		*ret_key = key;
+		return 0;
+	}
+	return -EEXIST;
+}
+
+void rules_unshare(struct kern *k, __u32 key)
+{
+	__u64 id, *prev = NULL;
+	struct pf_session s;
+
+	while (bpf_map_get_next_key(k->maps[KERN_MAP_SESSIONS], prev, &id) == 0) {
+		prev = &id;
+		if (bpf_map_lookup_elem(k->maps[KERN_MAP_SESSIONS], &id, &s) == 0 &&
+		    s.policy == key)
+			return;
+	}
+	(void)bpf_map_delete_elem(k->maps[KERN_MAP_POLICIES], &key); /* gone already: as wanted */
+}

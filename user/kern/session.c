@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Publishing sessions in the maps, and taking them out.
+ */
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "kern/internal.h"
+#include "kern/rules.h"
+
+static int put(struct kern *k, enum kern_map map, const void *key, const void *value)
+{
+	if (bpf_map_update_elem(k->maps[map], key, value, BPF_ANY) < 0)
+		return errno == E2BIG ? -ENOSPC : -errno;
+	return 0;
+}
+
+static void drop(struct kern *k, enum kern_map map, const void *key)
+{
+	(void)bpf_map_delete_elem(k->maps[map], key); /* not there: as wanted */
+}
+
+int kern_session_reserve(struct kern *k, __u64 id, __u64 agent_cgroup, __u64 gate_cgroup)
+{
+	const struct pf_label agent = {.session = id, .kind = PF_KIND_AGENT};
+	const struct pf_label gate = {.session = id, .kind = PF_KIND_GATE};
+	int r = put(k, KERN_MAP_CGROUPS, &agent_cgroup, &agent);
+
+	return r < 0 ? r : put(k, KERN_MAP_CGROUPS, &gate_cgroup, &gate);
+}
+
+static struct pf_endpoint_key address_key(__u64 session, const struct kern_endpoint *e)
+{
+	struct pf_endpoint_key key = {
+		.session = session, .port = htons(e->port), .proto = e->proto};
+
+	memcpy(key.addr, e->addr, sizeof(key.addr));
+	return key;
+}
+
+static int put_endpoints(struct kern *k, const struct kern_session *s)
+{
+	for (size_t i = 0; i < s->n_endpoints; i++) {
+		const struct kern_endpoint *e = &s->endpoints[i];
+		const struct pf_endpoint_key key = address_key(s->id, e);
+		const struct pf_endpoint value = {.gate_port = htons(e->gate_port), .id = e->id};
+		int r = put(k, KERN_MAP_ENDPOINTS, &key, &value);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int put_upstreams(struct kern *k, __u64 id, const struct kern_endpoint *upstreams, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct pf_endpoint_key key = address_key(id, &upstreams[i]);
+		int r = put(k, KERN_MAP_UPSTREAMS, &key, &upstreams[i].id);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Whether an address key belongs to the session and is not among the n that stay. */
+static bool is_stale(const struct pf_endpoint_key *key, __u64 id, const struct kern_endpoint *stay,
+		     size_t n)
+{
+	if (key->session != id)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		const struct pf_endpoint_key other = address_key(id, &stay[i]);
+
+		if (memcmp(&other, key, sizeof(other)) == 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Deleting while iterating would restart the walk at the front, so the next key is fetched first.
+ */
+static void drop_addresses(struct kern *k, enum kern_map map, __u64 id,
+			   const struct kern_endpoint *stay, size_t n)
+{
+	struct pf_endpoint_key key, next;
+	int more = bpf_map_get_next_key(k->maps[map], NULL, &key) == 0;
+
+	while (more) {
+		more = bpf_map_get_next_key(k->maps[map], &key, &next) == 0;
+		if (is_stale(&key, id, stay, n))
+			drop(k, map, &key);
+		key = next;
+	}
+}
+
+int kern_session_upstreams(struct kern *k, __u64 id, const struct kern_endpoint *upstreams,
+			   size_t n)
+{
+	int r = put_upstreams(k, id, upstreams, n);
+
+	if (r == 0)
+		drop_addresses(k, KERN_MAP_UPSTREAMS, id, upstreams, n);
+	return r;
+}
+
+static __u64 boot_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_BOOTTIME, &ts);
+	return (__u64)ts.tv_sec * 1000000000u + (__u64)ts.tv_nsec;
+}
+
+static struct pf_session session_value(const struct kern *k, const struct kern_session *s,
+				       __u32 policy)
+{
+	struct pf_session v = {
+		.started_ns = boot_ns(),
+		.policy = policy,
+		.flags = k->road == KERN_ROAD_FAST ? PF_SESSION_FASTROAD : 0,
+		.uid = s->uid,
+		.n_own_fs = (__u32)s->n_own_fs,
+	};
+
+	if (s->n_own_fs > 0)
+		memcpy(v.own_fs, s->own_fs, s->n_own_fs * sizeof(v.own_fs[0]));
+	memcpy(v.name, s->name, sizeof(v.name));
+	return v;
+}
+
+/* Everything but LIVE, then LIVE in one update. */
+static int publish(struct kern *k, const struct kern_session *s, __u32 policy)
+{
+	const struct pf_stats stats = {.tokens = PF_EVENT_BURST, .refill_ns = boot_ns()};
+	struct pf_session v = session_value(k, s, policy);
+	int r = put(k, KERN_MAP_SESSIONS, &s->id, &v);
+
+	/* Denials before this moment have been counted already: kept. */
+	if (r == 0 &&
+	    bpf_map_update_elem(k->maps[KERN_MAP_STATS], &s->id, &stats, BPF_NOEXIST) < 0 &&
+	    errno != EEXIST)
+		r = errno == E2BIG ? -ENOSPC : -errno;
+	if (r == 0)
+		r = kern_session_reserve(k, s->id, s->agent_cgroup, s->gate_cgroup);
+	if (r == 0)
+		r = put_endpoints(k, s);
+	if (r == 0)
+		r = put_upstreams(k, s->id, s->upstreams, s->n_upstreams);
+	if (r < 0)
+		return r;
+	v.flags |= PF_SESSION_LIVE;
+	return put(k, KERN_MAP_SESSIONS, &s->id, &v);
+}
+
+int kern_session_publish(struct kern *k, const struct kern_session *s)
+{
+	struct pf_session old;
+	__u32 policy;
+
+	if (s->n_own_fs > PF_MAX_OWN_FS)
+		return -E2BIG;
+	if (kern_session_get(k, s->id, &old) == 0)
+		return -EEXIST;
+	int r = rules_share(k, s->rules, s->n_rules, &policy);
+
+	if (r < 0)
+		return r;
+	r = publish(k, s, policy);
+	if (r < 0) {
+		kern_session_drop(k, s->id);
+		rules_unshare(k, policy);
+	}
+	return r;
+}
+
+/* Labels of the session's cgroups. */
+static void drop_cgroups(struct kern *k, __u64 id)
+{
+	struct pf_label label;
+	__u64 key, next;
+	int more = bpf_map_get_next_key(k->maps[KERN_MAP_CGROUPS], NULL, &key) == 0;
+
+	while (more) {
+		more = bpf_map_get_next_key(k->maps[KERN_MAP_CGROUPS], &key, &next) == 0;
+		if (bpf_map_lookup_elem(k->maps[KERN_MAP_CGROUPS], &key, &label) == 0 &&
+		    label.session == id)
+			drop(k, KERN_MAP_CGROUPS, &key);
+		key = next;
+	}
+}
+
+int kern_session_drop(struct kern *k, __u64 id)
+{
+	struct pf_session s;
+	int r = kern_session_get(k, id, &s);
+
+	drop(k, KERN_MAP_SESSIONS, &id);
+	drop_addresses(k, KERN_MAP_ENDPOINTS, id, NULL, 0);
+	drop_addresses(k, KERN_MAP_UPSTREAMS, id, NULL, 0);
+	drop_cgroups(k, id);
+	drop(k, KERN_MAP_STATS, &id);
+	if (r == 0)
+		rules_unshare(k, s.policy);
+	return r;
+}
+
+int kern_sessions(struct kern *k, __u64 *ids, size_t n)
+{
+	__u64 id, *prev = NULL;
+	size_t count = 0;
+
+	while (bpf_map_get_next_key(k->maps[KERN_MAP_SESSIONS], prev, &id) == 0) {
+		prev = &id;
+		if (count < n)
+			ids[count] = id;
+		count++;
+	}
+	return (int)count;
+}
+
+int kern_session_get(struct kern *k, __u64 id, struct pf_session *ret)
+{
+	struct pf_session s;
+
+	if (bpf_map_lookup_elem(k->maps[KERN_MAP_SESSIONS], &id, &s) < 0)
+		return -errno;
+	*ret = s;
+	return 0;
+}

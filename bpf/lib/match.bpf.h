@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a session may do with a directory entry: rule, else the session's own filesystems, else
+ * objects that have no place in any tree (pipes, memfds). Everything else: nothing.
+ */
+#ifndef PINFOLD_MATCH_BPF_H
+#define PINFOLD_MATCH_BPF_H
+
+#include "lib/subject.bpf.h"
+#include "lib/walk.bpf.h"
+
+#define PF_RIGHTS_MASK (PF_R_READ | PF_R_WRITE | PF_R_EXEC | PF_R_DEV)
+
+/* The session, if it is published; else NULL and the reason. */
+static __always_inline struct pf_session *pf_live(const struct pf_label *me)
+{
+	__u64 id = me->session;
+	struct pf_session *s = bpf_map_lookup_elem(&pf_sessions, &id);
+
+	return s && s->flags & PF_SESSION_LIVE ? s : NULL;
+}
+
+/* The kernel's own mount of tmpfs or hugetlbfs: memfds and System V segments, unlinked from birth. */
+static __always_inline bool pf_is_memfd(struct dentry *d, struct super_block *sb)
+{
+	struct inode *inode = d->d_inode;
+
+	if (sb->s_magic != TMPFS_MAGIC && sb->s_magic != HUGETLBFS_MAGIC)
+		return false;
+	return inode && sb->s_flags & SB_KERNMOUNT_BIT && d->d_parent == d &&
+	       (inode->i_mode & S_IFMT) == S_IFREG && inode->i_nlink == 0;
+}
+
+/* Message queues belong to an ipc namespace, which is the session's own. */
+static __always_inline bool pf_is_own_mqueue(struct super_block *sb)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+
+	return sb->s_magic == MQUEUE_MAGIC &&
+	       (__u64)sb->s_fs_info == (__u64)BPF_CORE_READ(t, nsproxy, ipc_ns);
+}
+
+static __always_inline bool pf_is_placeless(struct dentry *d, struct super_block *sb)
+{
+	switch (sb->s_magic) {
+	case PIPEFS_MAGIC:
+	case SOCKFS_MAGIC:
+	case ANON_INODE_MAGIC:
+	case PIDFS_MAGIC:
+	case SECRETMEM_MAGIC:
+		return true;
+	}
+	return pf_is_memfd(d, sb) || pf_is_own_mqueue(sb);
+}
+
+static __always_inline __u32 pf_own_fs_rights(const struct pf_session *s, __u32 dev)
+{
+	int i;
+
+	for (i = 0; i < PF_MAX_OWN_FS; i++) {
+		if (s->own_fs[i].dev == dev && i < s->n_own_fs)
+			return s->own_fs[i].rights;
+	}
+	return 0;
+}
+
+static __always_inline void pf_rights_by_fs(const struct pf_session *s, struct dentry *d,
+					    struct pf_verdict *v)
+{
+	struct super_block *sb = d->d_sb;
+
+	v->rights = pf_own_fs_rights(s, sb->s_dev);
+	if (!v->rights && pf_is_placeless(d, sb))
+		v->rights = PF_R_READ | PF_R_WRITE;
+	v->reason = PF_REASON_NO_RULE;
+}
+
+/*
+ * Rights at start. child is NULL to judge start itself, or an entry of it (which may not exist yet)
+ * to judge that name in the directory start.
+ */
+static __always_inline void pf_judge(const struct pf_label *me, struct dentry *start,
+				     struct dentry *child, struct pf_verdict *v)
+{
+	struct pf_session *s = pf_live(me);
+	struct pf_rule *rule;
+	bool deep = false;
+	void *policy;
+
+	__builtin_memset(v, 0, sizeof(*v));
+	v->reason = PF_REASON_NO_SESSION;
+	if (!s)
+		return;
+	policy = bpf_map_lookup_elem(&pf_policies, &s->policy);
+	v->reason = PF_REASON_NO_POLICY;
+	if (!policy)
+		return;
+	rule = pf_walk(policy, start, &child, &deep);
+	v->reason = PF_REASON_TOO_DEEP;
+	if (deep)
+		return;
+	if (!rule) {
+		pf_rights_by_fs(s, start, v);
+		return;
+	}
+	if (rule->rights & PF_R_NAMES && child)
+		rule = pf_name_rule(policy, child, rule);
+	v->reason = PF_REASON_RULE;
+	if (!rule)
+		return;
+	v->rights = rule->rights;
+	v->rule = rule->id;
+}
+
+/* The policy of a published session; NULL: deny. */
+static __always_inline void *pf_policy(const struct pf_label *me)
+{
+	struct pf_session *s = pf_live(me);
+
+	return s ? bpf_map_lookup_elem(&pf_policies, &s->policy) : NULL;
+}
+
+/*
+ * Judge the entry d of its directory for being made, removed or replaced: the directory's rights,
+ * less the right to write when the object has a rule of its own that is sealed or withholds it.
+ */
+static __always_inline void pf_judge_entry(const struct pf_label *me, struct dentry *d,
+					   struct pf_verdict *v)
+{
+	void *policy = pf_policy(me);
+	struct pf_rule *own;
+
+	pf_judge(me, d->d_parent, d, v);
+	own = policy ? pf_own_rule(policy, d) : NULL;
+	if (!own || (own->rights & (PF_R_SEALED | PF_R_WRITE)) == PF_R_WRITE)
+		return;
+	v->rights &= ~PF_R_WRITE;
+	v->rule = own->id;
+	v->reason = own->rights & PF_R_SEALED ? PF_REASON_SEALED : PF_REASON_RULE;
+}
+
+/* Refuse an operation on d for the verdict's reason. error is positive. */
+static __always_inline int pf_refuse_entry(const struct pf_label *me, enum pf_hook hook,
+					   struct dentry *d, const struct pf_verdict *v, __u32 want)
+{
+	struct inode *inode = d->d_inode;
+	struct pf_denial den;
+
+	pf_denial_init(&den, me, PF_CLASS_FILE, hook);
+	if (!inode)
+		inode = d->d_parent->d_inode;
+	if (inode)
+		den.ino = inode->i_ino;
+	den.dev = d->d_sb->s_dev;
+	den.name = (__u64)d->d_name.name;
+	den.rights = want;
+	den.rule = v->rule;
+	return pf_refuse(&den, v->reason, EACCES);
+}
+
+/* The whole of a check of the object d itself. */
+static __always_inline int pf_check(const struct pf_label *me, enum pf_hook hook, struct dentry *d,
+				    __u32 want)
+{
+	struct pf_verdict v;
+
+	pf_judge(me, d, NULL, &v);
+	if ((v.rights & want) == want)
+		return 0;
+	return pf_refuse_entry(me, hook, d, &v, want);
+}
+
+/* The same for making, removing or replacing the entry d. */
+static __always_inline int pf_check_entry(const struct pf_label *me, enum pf_hook hook,
+					  struct dentry *d)
+{
+	struct pf_verdict v;
+
+	pf_judge_entry(me, d, &v);
+	if (v.rights & PF_R_WRITE)
+		return 0;
+	return pf_refuse_entry(me, hook, d, &v, PF_R_WRITE);
+}
+
+/* Refuse an operation on d whatever the rules say. */
+static __always_inline int pf_never(const struct pf_label *me, enum pf_hook hook, struct dentry *d,
+				    enum pf_reason reason, __u32 what)
+{
+	struct pf_verdict v = {.reason = reason};
+
+	return pf_refuse_entry(me, hook, d, &v, what);
+}
+
+/*
+ * Is the kernel doing this on its own account, as overlayfs does on the backing objects after the
+ * same operation on the union object was judged? It then runs with the mounter's credentials, and a
+ * confined task has CAP_SYS_ADMIN in none that it could install itself.
+ */
+static __always_inline bool pf_kernel_internal(void)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	__u64 caps = 0;
+
+	if (t->cred == t->real_cred)
+		return false;
+	if (bpf_probe_read_kernel(&caps, sizeof(caps), &t->cred->cap_effective))
+		return false;
+	return caps & CAP_SYS_ADMIN_BIT;
+}
+
+/* The subject of a file operation; false: nothing to decide. */
+static __always_inline bool pf_file_subject(struct pf_label *me)
+{
+	return pf_confined(me) && !pf_kernel_internal();
+}
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which rule stands nearest above a directory entry. Files are known by identity: the walk goes
+ * from the entry to the root of its filesystem and looks every (device, inode) up, so that no
+ * symlink, rename or mount changes the answer. It never leaves the filesystem.
+ */
+#ifndef PINFOLD_WALK_BPF_H
+#define PINFOLD_WALK_BPF_H
+
+#include "lib/common.bpf.h"
+#include "lib/maps.bpf.h"
+
+struct pf_verdict {
+	__u32 rights;
+	__u32 rule;
+	__u32 reason; /* what a refusal for a missing right is to say */
+};
+
+/*
+ * Rule found by the walk; NULL with *deep set when the bound was reached. *child is the entry below
+ * the directory that has the rule, or 0 when the rule stands on the object itself; its initial value
+ * is the entry that start is the parent of, or NULL. Entries are locked or held by the caller of the
+ * hook; a parent that changes meanwhile was moved by somebody who may write both trees.
+ */
+static __always_inline struct pf_rule *pf_walk(void *policy, struct dentry *d,
+					       struct dentry **child, bool *deep)
+{
+	struct pf_rule_key key = {};
+	struct dentry *parent;
+	struct pf_rule *rule;
+	struct inode *inode;
+	int i;
+
+	key.dev = d->d_sb->s_dev;
+	for (i = 0; i < PF_MAX_DEPTH; i++) {
+		inode = d->d_inode;
+		if (inode) {
+			key.ino = inode->i_ino;
+			rule = bpf_map_lookup_elem(policy, &key);
+			if (rule)
+				return rule;
+		}
+		parent = d->d_parent;
+		if (parent == d)
+			return NULL;
+		*child = d;
+		d = parent;
+	}
+	*deep = true;
+	return NULL;
+}
+
+/*
+ * FNV-1a 64 over a name of len bytes at a kernel address; 0: it could not be read. A global
+ * function: verified once. In session.bpf.c.
+ */
+__u64 pf_hash_name(__u64 addr, __u32 len);
+
+/*
+ * The rule on (directory, name of child), which wins over rule, the directory's own. NULL when the
+ * name cannot be read.
+ */
+static __always_inline struct pf_rule *pf_name_rule(void *policy, struct dentry *child,
+						    struct pf_rule *rule)
+{
+	struct pf_rule_key key = {};
+	struct dentry *dir = child->d_parent;
+	struct inode *inode = dir->d_inode;
+	struct pf_rule *named;
+
+	if (!inode)
+		return NULL;
+	key.ino = inode->i_ino;
+	key.dev = dir->d_sb->s_dev;
+	key.name = pf_hash_name((__u64)child->d_name.name, child->d_name.len);
+	if (!key.name)
+		return NULL;
+	named = bpf_map_lookup_elem(policy, &key);
+	return named ? named : rule;
+}
+
+/* A rule on the object itself. */
+static __always_inline struct pf_rule *pf_own_rule(void *policy, struct dentry *d)
+{
+	struct pf_rule_key key = {};
+	struct inode *inode = d->d_inode;
+
+	if (!inode)
+		return NULL;
+	key.ino = inode->i_ino;
+	key.dev = d->d_sb->s_dev;
+	return bpf_map_lookup_elem(policy, &key);
+}
+
+#endif

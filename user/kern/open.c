@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "base/log.h"
 #include "kern/internal.h"
 #include "pinfold.skel.h"
 
@@ -51,11 +52,22 @@ static void loader_free(struct loader *l)
 		close(l->slice);
 }
 
-static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+/*
+ * libbpf tells what is wrong through a callback without context: its last warning that names a
+ * program is kept for the error text, everything goes to the debug log.
+ */
+static _Thread_local char last_warning[256];
+
+static int on_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
-	(void)level;
-	(void)fmt;
-	(void)ap;
+	char line[1024];
+
+	(void)vsnprintf(line, sizeof(line), fmt, ap);
+	line[strcspn(line, "\n")] = '\0';
+	if (level == LIBBPF_WARN && strstr(line, "prog '"))
+		(void)snprintf(last_warning, sizeof(last_warning), "%.*s",
+			       (int)sizeof(last_warning) - 1, line);
+	log_debug("%s", line);
 	return 0;
 }
 
@@ -270,7 +282,8 @@ static int install(struct loader *l)
 		return r;
 	r = pinfold_bpf__load(l->skel);
 	if (r < 0)
-		return kern_fail(l->err, -r, "the kernel refuses the programs: %s", strerror(-r));
+		return kern_fail(l->err, -r, "the kernel refuses the programs: %s (%s)",
+				 strerror(-r), last_warning);
 	r = attach_all(l);
 	if (r == 0)
 		r = pin_all(l);
@@ -339,7 +352,8 @@ static int open_maps(struct kern *k, char *err)
 
 static int prepare(struct loader *l, const char *slice)
 {
-	libbpf_set_print(quiet);
+	last_warning[0] = '\0';
+	libbpf_set_print(on_libbpf);
 	l->slice = open(slice, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (l->slice < 0)
 		return kern_fail(l->err, errno, "cannot open the cgroup %s: %s", slice,

@@ -12,10 +12,6 @@ VMLINUX_H := build/gen/vmlinux.h
 
 DEPS += $(BPF_OBJS:.o=.d)
 
-$(VMLINUX_H): tools/vmlinux-h.sh
-	@mkdir -p $(@D)
-	tools/vmlinux-h.sh $@
-
 build/bpf/%.bpf.o: bpf/%.bpf.c bpf/build.mk Makefile | $(VMLINUX_H)
 	@mkdir -p $(@D)
 	@echo "BPF $<"; $(BPF_CLANG) $(BPF_CFLAGS) -MMD -MP -c -o $@ $<

@@ -46,7 +46,8 @@ static __always_inline __u32 wanted(const struct file *f)
 
 /* Kinds of object that need more than a right. */
 static __always_inline enum pf_reason odd_object(struct dentry *d, const struct inode *inode,
-						 const struct pf_verdict *v, __u32 want, __u32 flags)
+						 const struct pf_verdict *v, __u32 want,
+						 __u32 flags)
 {
 	__u64 magic = d->d_sb->s_magic;
 	__u32 type = inode->i_mode & S_IFMT;
@@ -299,7 +300,8 @@ int BPF_PROG(pf_path_link, struct dentry *old_dentry, const struct path *new_dir
 	return ret ? ret : decide_link(old_dentry, new_dentry);
 }
 
-/* A directory's set-group-ID bit only hands a group down; on anything else it hands a power over. */
+/* A directory's set-group-ID bit only hands a group down; on anything else it hands a power over.
+ */
 static __always_inline bool sets_id(struct dentry *d, __u32 mode)
 {
 	struct inode *inode = d->d_inode;

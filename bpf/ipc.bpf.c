@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * From a session to what lies outside it: signals, tracing, mounts, namespaces, io_uring identities,
- * performance events. What a session may reach is its own tasks of the same kind.
+ * From a session to what lies outside it: signals, tracing, mounts, namespaces, io_uring
+ * identities, performance events. What a session may reach is its own tasks of the same kind.
  */
 #include "lib/subject.bpf.h"
 

@@ -314,23 +314,23 @@ int BPF_PROG(pf_socket_sendmsg, struct socket *sock, struct msghdr *msg, int siz
 static __always_inline bool option_forbidden(int level, int option)
 {
 	switch (level << 16 | option) {
-	case 1 << 16 | 25:  /* SO_BINDTODEVICE */
-	case 1 << 16 | 36:  /* SO_MARK */
-	case 1 << 16 | 50:  /* SO_ATTACH_BPF */
-	case 1 << 16 | 51:  /* SO_ATTACH_REUSEPORT_CBPF */
-	case 1 << 16 | 52:  /* SO_ATTACH_REUSEPORT_EBPF */
-	case 1 << 16 | 62:  /* SO_BINDTOIFINDEX */
-	case 0 << 16 | 4:   /* IP_OPTIONS */
-	case 0 << 16 | 15:  /* IP_FREEBIND */
-	case 0 << 16 | 19:  /* IP_TRANSPARENT */
-	case 6 << 16 | 19:  /* TCP_REPAIR */
-	case 6 << 16 | 23:  /* TCP_FASTOPEN */
-	case 6 << 16 | 30:  /* TCP_FASTOPEN_CONNECT */
-	case 6 << 16 | 31:  /* TCP_ULP */
+	case 1 << 16 | 25:   /* SO_BINDTODEVICE */
+	case 1 << 16 | 36:   /* SO_MARK */
+	case 1 << 16 | 50:   /* SO_ATTACH_BPF */
+	case 1 << 16 | 51:   /* SO_ATTACH_REUSEPORT_CBPF */
+	case 1 << 16 | 52:   /* SO_ATTACH_REUSEPORT_EBPF */
+	case 1 << 16 | 62:   /* SO_BINDTOIFINDEX */
+	case 0 << 16 | 4:    /* IP_OPTIONS */
+	case 0 << 16 | 15:   /* IP_FREEBIND */
+	case 0 << 16 | 19:   /* IP_TRANSPARENT */
+	case 6 << 16 | 19:   /* TCP_REPAIR */
+	case 6 << 16 | 23:   /* TCP_FASTOPEN */
+	case 6 << 16 | 30:   /* TCP_FASTOPEN_CONNECT */
+	case 6 << 16 | 31:   /* TCP_ULP */
 	case 17 << 16 | 100: /* UDP_ENCAP */
-	case 41 << 16 | 57: /* IPV6_RTHDR */
-	case 41 << 16 | 75: /* IPV6_TRANSPARENT */
-	case 41 << 16 | 78: /* IPV6_FREEBIND */
+	case 41 << 16 | 57:  /* IPV6_RTHDR */
+	case 41 << 16 | 75:  /* IPV6_TRANSPARENT */
+	case 41 << 16 | 78:  /* IPV6_FREEBIND */
 		return true;
 	}
 	return false;

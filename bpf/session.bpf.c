@@ -7,7 +7,8 @@
 
 #define TOKEN_NS (1000000000ull / PF_EVENT_PER_SEC)
 
-/* One token of the session's bucket. Racing refills may lose or gain a few tokens: it is a brake. */
+/* One token of the session's bucket. Racing refills may lose or gain a few tokens: it is a brake.
+ */
 static __always_inline bool take_token(struct pf_stats *st, __u64 now)
 {
 	__u64 last = st->refill_ns, add = (now - last) / TOKEN_NS;
@@ -66,11 +67,12 @@ __noinline int pf_emit(struct pf_denial *d)
 {
 	struct pf_event *ev;
 	struct pf_stats *st;
-	__u64 now, seq;
+	__u64 now, seq, id;
 
 	if (!d)
 		return 0;
-	st = bpf_map_lookup_elem(&pf_stats, &d->session);
+	id = d->session; /* 6.1 takes no key from memory that a caller handed in */
+	st = bpf_map_lookup_elem(&pf_stats, &id);
 	if (!st) {
 		pf_count_error(PF_SITE_NO_STATS);
 		return 0;

@@ -227,11 +227,11 @@ static __always_inline bool fast_road(const struct pf_label *me)
 	return s && s->flags & PF_SESSION_FASTROAD;
 }
 
-/* The agent's address on a connection with its gate, seen from either end. */
-static __always_inline __u32 ip_of(__u32 family, __u32 ip4, __u32 ip6_last)
-{
-	return family == AF_INET ? ip4 : ip6_last;
-}
+/*
+ * A context field by itself: clang otherwise chooses between two addresses and loads once, which
+ * the verifier refuses ("dereference of modified ctx ptr").
+ */
+#define CTX(field) (*(volatile typeof(field) *)&(field))
 
 static __always_inline void join(struct bpf_sock_ops *ops, struct pf_pair *pair)
 {
@@ -248,7 +248,9 @@ static __always_inline void join_agent(struct bpf_sock_ops *ops, const struct pf
 
 	if (!ps->steered || port != bpf_ntohs(ps->steered))
 		return;
-	pair.agent_ip = ip_of(ops->family, ops->local_ip4, ops->local_ip6[3]);
+	pair.agent_ip = CTX(ops->local_ip4);
+	if (ops->family != AF_INET)
+		pair.agent_ip = CTX(ops->local_ip6[3]);
 	pair.agent_port = ops->local_port;
 	pair.gate_port = port;
 	join(ops, &pair);
@@ -261,7 +263,9 @@ static __always_inline void join_gate(struct bpf_sock_ops *ops)
 
 	if (!pf_is_gate_port(bpf_htons(ops->local_port)))
 		return;
-	pair.agent_ip = ip_of(ops->family, ops->remote_ip4, ops->remote_ip6[3]);
+	pair.agent_ip = CTX(ops->remote_ip4);
+	if (ops->family != AF_INET)
+		pair.agent_ip = CTX(ops->remote_ip6[3]);
 	pair.agent_port = bpf_ntohl(ops->remote_port);
 	pair.gate_port = ops->local_port;
 	pair.side = 1;
@@ -325,7 +329,9 @@ static __always_inline bool hand_over(struct sk_msg_md *msg, struct pf_sock *ps,
 	if (ps->plain || !take_credit(ps, tp, msg->size))
 		return false;
 	pair.netns = bpf_get_netns_cookie(msg);
-	pair.agent_ip = ip_of(msg->family, msg->local_ip4, msg->local_ip6[3]);
+	pair.agent_ip = CTX(msg->local_ip4);
+	if (msg->family != AF_INET)
+		pair.agent_ip = CTX(msg->local_ip6[3]);
 	pair.agent_port = msg->local_port;
 	pair.gate_port = bpf_ntohl(msg->remote_port);
 	return bpf_msg_redirect_hash(msg, &pf_sockhash, &pair, BPF_F_INGRESS) == SK_PASS;

@@ -20,7 +20,8 @@ static __always_inline struct pf_session *pf_live(const struct pf_label *me)
 	return s && s->flags & PF_SESSION_LIVE ? s : NULL;
 }
 
-/* The kernel's own mount of tmpfs or hugetlbfs: memfds and System V segments, unlinked from birth. */
+/* The kernel's own mount of tmpfs or hugetlbfs: memfds and System V segments, unlinked from birth.
+ */
 static __always_inline bool pf_is_memfd(struct dentry *d, struct super_block *sb)
 {
 	struct inode *inode = d->d_inode;

@@ -18,9 +18,9 @@ struct pf_verdict {
 
 /*
  * Rule found by the walk; NULL with *deep set when the bound was reached. *child is the entry below
- * the directory that has the rule, or 0 when the rule stands on the object itself; its initial value
- * is the entry that start is the parent of, or NULL. Entries are locked or held by the caller of the
- * hook; a parent that changes meanwhile was moved by somebody who may write both trees.
+ * the directory that has the rule, or 0 when the rule stands on the object itself; its initial
+ * value is the entry that start is the parent of, or NULL. Entries are locked or held by the caller
+ * of the hook; a parent that changes meanwhile was moved by somebody who may write both trees.
  */
 static __always_inline struct pf_rule *pf_walk(void *policy, struct dentry *d,
 					       struct dentry **child, bool *deep)

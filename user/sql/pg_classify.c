@@ -74,10 +74,12 @@ static bool first_word_fits(enum sql_kind kind, const char *word)
 		[SQL_KIND_SET_CHARACTERISTICS] = "|set|",
 		[SQL_KIND_LOCK_NOOP] = "|lock|",
 	};
-	const char *at = words[kind] ? strstr(words[kind], word) : NULL;
 	size_t n = strlen(word);
 
-	return n > 0 && at && at[-1] == '|' && at[n] == '|';
+	for (const char *at = words[kind]; at && *at; at = strchr(at + 1, '|'))
+		if (n > 0 && !strncmp(at + 1, word, n) && at[n + 1] == '|')
+			return true;
+	return false;
 }
 
 /* What was allowed has to look that way to the lexer too. */
@@ -200,7 +202,8 @@ int pg_classify(const char *text, size_t len, const struct sql_settings *setting
 {
 	struct sql_result out = {0};
 	struct pg_outline seen;
-	__cleanup_walk struct pg_walk w = {.settings = settings, .result = &out};
+	__cleanup_walk struct pg_walk w = {
+		.settings = settings, .result = &out, .first_word = seen.first};
 	__cleanup_free char *copy = NULL;
 	int r = outline(text, len, &seen, &out);
 

@@ -18,8 +18,13 @@ static bool listed(const char *name, const char *const *table, size_t n)
 	return bsearch(name, table, n, sizeof(*table), by_name) != NULL;
 }
 
-bool pg_function_known(const char *name)
+bool pg_function_known(const char *schema, const char *name)
 {
+	/* JDBC's metadata queries call this one; it belongs to the server like pg_catalog's. */
+	if (schema && !strcmp(schema, "information_schema"))
+		return !strcmp(name, "_pg_expandarray");
+	if (schema && strcmp(schema, "pg_catalog") != 0)
+		return false;
 	return listed(name, pg_function_names, n_pg_function_names);
 }
 
@@ -84,8 +89,6 @@ static const struct {
 	{"pg_stat_get_activity", {"P69", "shows other sessions"}},
 	{"pg_stat_get_backend_activity", {"P69", "shows other sessions"}},
 	{"pg_stat_get_wal_receiver", {"P69", "shows credentials of the server"}},
-	{"pg_cursor", {"P69", "shows other sessions"}},
-	{"pg_prepared_", {"P69", "shows other sessions"}},
 	{"pg_hba_file_rules", {"P69", "shows who may log in"}},
 	{"pg_ident_file_mappings", {"P69", "shows who may log in"}},
 	{"pg_show_all_file_settings", {"P69", "shows the server's configuration files"}},
@@ -123,19 +126,11 @@ bool pg_relation_secret(const char *schema, const char *name)
 		"pg_buffercache",
 	};
 	static const char *const catalog[] = {
-		"pg_authid",
-		"pg_shadow",
-		"pg_user_mapping",
-		"pg_user_mappings",
-		"pg_hba_file_rules",
-		"pg_ident_file_mappings",
-		"pg_file_settings",
-		"pg_stat_activity",
-		"pg_stat_wal_receiver",
-		"pg_prepared_statements",
-		"pg_cursors",
-		"pg_largeobject",
-		"pg_statistic",
+		"pg_authid",	    "pg_shadow",	 "pg_user_mapping",
+		"pg_user_mappings", "pg_hba_file_rules", "pg_ident_file_mappings",
+		"pg_file_settings", "pg_stat_activity",	 "pg_stat_wal_receiver",
+
+		"pg_largeobject",   "pg_statistic",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(anywhere); i++)

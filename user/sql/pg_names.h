@@ -18,7 +18,8 @@ extern const size_t n_pg_function_names;
 extern const char *const pg_operator_names[];
 extern const size_t n_pg_operator_names;
 
-bool pg_function_known(const char *name);
+/* schema is NULL when the text has none. */
+bool pg_function_known(const char *schema, const char *name);
 bool pg_operator_known(const char *name);
 
 /* Why a function that is not known is refused. Static. */

@@ -86,6 +86,20 @@ static const struct {
 	{T_SetToDefault, "P24", STATE_UNSUPPORTED, "DEFAULT belongs to writes"},
 };
 
+/* All other statements of the grammar: CREATE, ALTER, ... */
+static int deny_unknown(struct pg_walk *w)
+{
+	char word[32];
+	size_t n = 0;
+
+	for (; w->first_word[n] && n + 1 < sizeof(word); n++)
+		word[n] = (char)pg_toupper((unsigned char)w->first_word[n]);
+	word[n] = '\0';
+	w->result->position = 0;
+	return result_deny(w->result, "P24", STATE_READ_ONLY,
+			   "%s is not a statement that only reads", word);
+}
+
 int pg_deny_statement(struct pg_walk *w, const Node *node, bool nested)
 {
 	for (size_t i = 0; i < ARRAY_LEN(statements); i++) {
@@ -100,7 +114,7 @@ int pg_deny_statement(struct pg_walk *w, const Node *node, bool nested)
 	if (nested)
 		return pg_deny(w, -1, "P24", STATE_UNSUPPORTED,
 			       "a construct that is not known to read only");
-	return pg_deny(w, -1, "P24", STATE_READ_ONLY, "this statement is not known to read only");
+	return deny_unknown(w);
 }
 
 static int push(struct pg_walk *w, const Node *node, unsigned int depth)
@@ -184,7 +198,7 @@ static int check_function(struct pg_walk *w, const Node *node)
 	if (!split_name(f->funcname, &schema, &name))
 		return pg_deny(w, f->location, "P40", STATE_FORBIDDEN,
 			       "a function name of this form is not known");
-	if (is_catalog(schema) && pg_function_known(name))
+	if (pg_function_known(schema, name))
 		return 0;
 	if (schema && allowed_by_settings(w->settings, schema, name))
 		return 0;

@@ -20,6 +20,7 @@ struct pg_pending {
 struct pg_walk {
 	const struct sql_settings *settings; /* may be NULL */
 	struct sql_result *result;
+	const char *first_word;	  /* of the text, for refusals; lower case */
 	struct pg_pending *stack; /* owned */
 	size_t n, room;
 	size_t nodes; /* pushed so far */

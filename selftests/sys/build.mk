@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+# The attacker of the system tests, and the launcher that puts a session's label on a process that
+# keeps its capabilities. `make install` leaves both out.
+$(eval $(call test_program,attempt,$(filter-out selftests/sys/labelled.c,$(wildcard selftests/sys/*.c)),,-lpthread))
+$(eval $(call test_program,labelled,selftests/sys/labelled.c))

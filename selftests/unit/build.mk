@@ -2,3 +2,4 @@
 $(eval $(call unit_test,audit_log,selftests/unit/audit_log.c,audit base,-ljansson))
 $(eval $(call unit_test,sql_postgres,selftests/unit/sql_postgres.c,sql base,-l:libpg_query.a -lpthread -lm))
 $(eval $(call unit_test,sql_postgres_clients,selftests/unit/sql_postgres_clients.c,sql base,-l:libpg_query.a -lpthread -lm))
+$(eval $(call unit_test,sql_lexer,selftests/unit/sql_lexer.c,sql base,-lm))

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+# libFuzzer targets, with sanitizers: build/fuzz/NAME, run by hand or by make soak as
+#   build/fuzz/NAME -max_total_time=120 DIR selftests/fuzz/corpus/NAME
+# New findings go to DIR (the first folder), so it should not be the one in git.
+FUZZ_FLAGS := -fsanitize=fuzzer$(comma)address$(comma)undefined -fno-sanitize-recover=all
+FUZZ_TARGETS += build/fuzz/sql_postgres
+
+build/fuzz/sql_postgres: selftests/fuzz/sql_postgres_fuzz.c $(wildcard user/sql/*.[ch])
+	@mkdir -p $(@D)
+	$(CLANG) $(CPPFLAGS) -isystem $(PG_SERVER_INCLUDE) -std=gnu11 -O1 -g $(WARN) $(FUZZ_FLAGS) \
+		-o $@ $(filter %.c,$^) -l:libpg_query.a -lpthread -lm
+
+fuzz: $(FUZZ_TARGETS)
+.PHONY: fuzz

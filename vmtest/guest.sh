@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# PID 1 of the virtual machine, on the host's root under a throw-away layer: mounts what a running system
-# has, runs the command of the exchange folder, leaves its output and exit status there, ends the machine.
+# PID 1 of the virtual machine once vmtest/init.sh has mounted everything: runs the command of the exchange
+# folder on the host's root under a throw-away layer, leaves its output and exit status there, ends the machine.
 # In the exchange folder: project, key, env, command, idle, tty from the host; stdout, stderr, status back.
 set -u
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
@@ -19,28 +19,6 @@ fail() {
 	power_off
 }
 
-mounts() {
-	mkdir -p /dev/pts /dev/shm /dev/mqueue /run/lock
-	mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
-	mount -t tmpfs -o mode=1777,nosuid,nodev shm /dev/shm
-	mount -t mqueue mqueue /dev/mqueue
-	mount -t securityfs securityfs /sys/kernel/security
-	mount -t bpf -o mode=700 bpf /sys/fs/bpf
-	mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup
-	mount -t tracefs tracefs /sys/kernel/tracing
-	mount -t debugfs debugfs /sys/kernel/debug
-	# A project below /tmp or /run must stay visible; there the layer over the root has to do.
-	case $project in
-	/tmp/*) ;;
-	*) mount -t tmpfs -o mode=1777,nosuid,nodev tmp /tmp ;;
-	esac
-	chmod 1777 /run/lock
-	ln -sfn /proc/self/fd /dev/fd
-	ln -sfn fd/0 /dev/stdin
-	ln -sfn fd/1 /dev/stdout
-	ln -sfn fd/2 /dev/stderr
-}
-
 modules() {
 	local release
 	release=$(uname -r)
@@ -53,6 +31,8 @@ settings() {
 	for controller in cpu memory pids io; do
 		echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control
 	done
+	# As udev has them on a running system.
+	chmod -f 666 /dev/fuse /dev/net/tun
 	ip link set lo up
 	hostname pinfold-vm
 	grep -q pinfold-vm /etc/hosts || echo '127.0.1.1 pinfold-vm' >>/etc/hosts
@@ -138,7 +118,6 @@ run_on_terminal() {
 	echo $status >$share/status.new
 }
 
-mounts >/dev/console 2>&1
 modules >/dev/console 2>&1
 settings 2>/dev/console
 mapfile -t environment <$share/env

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=dash
 # PID 1 of the virtual machine's initramfs: loads the modules beside it, puts a throw-away layer over the
-# host's read-only root and hands over to vmtest/guest.sh on it. Prints only when something fails.
+# host's read-only root, mounts what a running system has, and hands over to vmtest/guest.sh. Prints
+# only when something fails.
 
 fail() {
 	echo "vmtest-init: $*"
@@ -27,16 +28,33 @@ mount -t overlay -o lowerdir=/lower,upperdir=/layer/upper,workdir=/layer/work ro
 	fail "no overlay"
 
 # The host's mounts are not seen through the share: these are bare directories, or absent.
-for dir in /proc /sys /dev /run /tmp; do
-	mkdir -p "/root$dir"
-done
-mount --move /dev /root/dev
-mount --move /proc /root/proc
-mount -t sysfs sys /root/sys
-mount -t tmpfs -o mode=755 run /root/run
-mkdir -p /root/run/vmtest/share
-mount -t virtiofs share /root/run/vmtest/share || fail "cannot mount the exchange folder"
+cd /root || fail "no /root"
+mkdir -p proc sys dev run tmp
+mount --move /dev dev
+mount --move /proc proc
+mount -t sysfs sys sys
+mount -t tmpfs -o mode=755 run run
+mkdir -p run/vmtest/share run/lock dev/pts dev/shm dev/mqueue
+chmod 1777 run/lock
+mount -t virtiofs share run/vmtest/share || fail "cannot mount the exchange folder"
+mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts dev/pts
+mount -t tmpfs -o mode=1777,nosuid,nodev shm dev/shm
+mount -t mqueue mqueue dev/mqueue
+mount -t securityfs securityfs sys/kernel/security
+mount -t bpf -o mode=700 bpf sys/fs/bpf || fail "no bpffs"
+mount -t cgroup2 -o nsdelegate cgroup2 sys/fs/cgroup || fail "no cgroup v2"
+mount -t tracefs tracefs sys/kernel/tracing
+mount -t debugfs debugfs sys/kernel/debug
+ln -s /proc/self/fd dev/fd
+ln -s fd/0 dev/stdin
+ln -s fd/1 dev/stdout
+ln -s fd/2 dev/stderr
+project=$(cat run/vmtest/share/project)
+# A project below /tmp must stay visible; there the layer over the root has to do.
+case $project in
+/tmp/*) ;;
+*) mount -t tmpfs -o mode=1777,nosuid,nodev tmp tmp ;;
+esac
 
-project=$(cat /root/run/vmtest/share/project)
 [ -e "/root$project/vmtest/guest.sh" ] || fail "the project's folder $project is not in the share"
 exec switch_root /root /bin/bash "$project/vmtest/guest.sh"

@@ -102,6 +102,8 @@ mkdir -p "$result_dir" "$project/build/vm/out/$key"
 # shellcheck disable=SC2317 # called by the trap
 clean_up() {
 	trap '' INT TERM HUP
+	# The shell would report each child that it kills here.
+	exec 2>/dev/null
 	local name
 	for name in "${!child[@]}"; do
 		kill -9 "${child[$name]}" 2>/dev/null || true
@@ -341,7 +343,7 @@ unset 'child[qemu]'
 wait $out $err || true
 # nc ends when it has shown everything, unless the terminal no longer takes any.
 for ((tries = 0; tries < 40; tries++)); do
-	[ -n "$terminal" ] && kill -0 "${child[terminal]}" 2>/dev/null || break
+	if [ -z "$terminal" ] || ! kill -0 "${child[terminal]}" 2>/dev/null; then break; fi
 	sleep 0.05
 done
 clean=0

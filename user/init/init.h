@@ -79,7 +79,7 @@ int files_write_ca(const char *pem, struct failure *f) __must_check;
 
 /*
  * marks.c: open the rule paths in order, so that the kernel notes who they are, and hold them for
- * as long as the session lives. The reply has, for each path, "" or the name of the error.
+ * as long as the session lives. The reply has, for each path, 0 or a positive errno.
  */
 int marks_make(json_t *paths, const struct setup *as_caller, json_t **ret_results) __must_check;
 

@@ -76,7 +76,7 @@ static int build(const struct setup *s, struct failure *f)
 	return r < 0 ? r : files_make(s, f);
 }
 
-/* {"mark":{"paths":[..],"as_caller":b}} -> {"marked":["","ENOENT",..]} until {"go":..} comes. */
+/* {"mark":{"paths":[..],"as_caller":b}} -> {"marked":[0,errno,..]} until {"go":..} comes. */
 static int answer_marks(const struct setup *s, json_t **ret_go)
 {
 	for (;;) {

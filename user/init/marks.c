@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
@@ -47,7 +46,7 @@ static int mark_all(json_t *paths, json_t *results)
 		const char *p = json_string_value(path);
 		int r = p ? mark_one(p) : -EBADMSG;
 
-		if (json_array_append_new(results, json_string(r ? strerrorname_np(-r) : "")) < 0)
+		if (json_array_append_new(results, json_integer(-r)) < 0)
 			return -ENOMEM;
 	}
 	return 0;

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pinfoldd: what its parts share. Everything runs in one thread, on one loop; nothing here blocks
+ * on a session or a client.
+ */
+#ifndef DAEMON_DAEMON_H
+#define DAEMON_DAEMON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "audit/audit.h"
+#include "base/list.h"
+#include "daemon/loop.h"
+#include "kern/kern.h"
+
+#define RUN_DIR "/run/pinfold"
+#define SESSIONS_DIR RUN_DIR "/sessions"
+#define GATE_SOCKET RUN_DIR "/gate.sock"
+#define POLICIES_DIR "/etc/pinfold/policies.d"
+#define GATE_USER "pinfold-gate"
+
+/* Room for a sentence to an operator; longer ones are cut. */
+#define TEXT_MAX 512
+
+struct conn;
+struct session;
+
+struct daemon {
+	uv_loop_t *loop;
+	struct kern *kern;
+	struct audit *audit;
+	struct kern_report report; /* of the start, for doctor */
+	char *slice;		   /* path of pinfold.slice, owned */
+	unsigned controllers;	   /* CGROUP_* that limits can use */
+	uid_t gate_uid;
+	gid_t gate_gid, ctl_gid;
+	int null_fd;
+	int ctl_fd, gate_fd; /* listening sockets */
+	struct watch *ctl_watch, *gate_watch, *ring_watch;
+	struct alarm *minute; /* housekeeping */
+	struct list sessions; /* live ones, and the last SESSIONS_KEPT that ended */
+	struct list conns;
+	struct list hellos; /* gates that have connected and not yet said whose they are */
+	size_t n_ended;
+};
+
+/* Append to the audit log, and hand to those who follow it. Takes over record. */
+void daemon_audit(struct daemon *d, json_t *record);
+/* An event of the daemon itself: {"type":"daemon","event":event,"text":...}. */
+void daemon_event(struct daemon *d, const char *event, const char *fmt, ...) __printf_like(3, 4);
+
+/* ring.c */
+int ring_start(struct daemon *d) __must_check;
+/* Take in all that waits, so that what a session did is known before it is told of. */
+void ring_drain(struct daemon *d);
+
+/* ctl_server.c, gate_server.c: the sockets, made with the rights they need. */
+int ctl_server_start(struct daemon *d) __must_check;
+int gate_server_start(struct daemon *d) __must_check;
+/* Make a listening SOCK_SEQPACKET socket in place of what an earlier daemon left. */
+int server_socket(const char *path, mode_t mode, gid_t gid) __must_check;
+
+/* adopt.c: take over what an earlier daemon left: live sessions, half-made ones, empty cgroups. */
+int adopt_all(struct daemon *d) __must_check;
+
+#endif

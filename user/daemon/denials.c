@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the kernel refused, for the log and for people.
+ */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/session.h"
+
+/* Room for an address and port, or for a name of PF_EVENT_NAME bytes with each byte escaped. */
+struct object_text {
+	char text[PF_EVENT_NAME * 4 + 16];
+};
+
+static void put_address(const struct pf_event *ev, struct object_text *o)
+{
+	static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+	char ip[INET6_ADDRSTRLEN] = "?";
+	bool v4 = memcmp(ev->addr, mapped, sizeof(mapped)) == 0;
+
+	(void)inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? ev->addr + 12 : ev->addr, ip, sizeof(ip));
+	(void)snprintf(o->text, sizeof(o->text), v4 ? "%s:%u" : "[%s]:%u", ip, ev->port);
+}
+
+/* Names are the agent's to choose: what is not plain ASCII is shown as \xNN. */
+static void put_name(const struct pf_event *ev, struct object_text *o)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < PF_EVENT_NAME && ev->name[i]; i++) {
+		unsigned char c = (unsigned char)ev->name[i];
+
+		if (c >= 0x20 && c < 0x7f && c != '\\')
+			o->text[n++] = (char)c;
+		else
+			n += (size_t)snprintf(o->text + n, 5, "\\x%02x", c);
+	}
+	o->text[n] = '\0';
+	if (ev->flags & PF_EV_NAME_CUT)
+		(void)snprintf(o->text + n, 4, "...");
+}
+
+static struct object_text object_of(const struct pf_event *ev)
+{
+	struct object_text o = {""};
+
+	if (ev->flags & PF_EV_INET)
+		put_address(ev, &o);
+	else
+		put_name(ev, &o);
+	return o;
+}
+
+/* comm is the agent's too. */
+static void plain(char *text)
+{
+	for (; *text; text++)
+		if (*text < 0x20 || *text == 0x7f || *text & 0x80)
+			*text = '?';
+}
+
+json_t *denial_record(const struct session *s, const struct pf_event *ev)
+{
+	struct object_text object = object_of(ev);
+	char comm[sizeof(ev->comm) + 1] = "", number[24]; /* 20 digits */
+
+	memcpy(comm, ev->comm, sizeof(ev->comm));
+	plain(comm);
+	(void)snprintf(number, sizeof(number), "%llu", (unsigned long long)ev->session);
+	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:i, s:s, s:i, s:i, s:i, s:s, s:i, s:s}",
+			 "type", "denial", "session", s ? s->id : number, "kseq",
+			 (json_int_t)ev->seq, "class", pf_class_name(ev->klass), "hook",
+			 pf_hook_name(ev->hook), "reason", pf_reason_name(ev->reason), "rule",
+			 (int)ev->rule, "object", object.text, "pid", (int)ev->pid, "tid",
+			 (int)ev->tid, "uid", (int)ev->uid, "comm", comm, "error", (int)ev->error,
+			 "kind", pf_kind_name(ev->kind));
+}
+
+/* The path that a rule's number stands for; NULL: built in. */
+static const char *rule_path(const struct session *s, uint32_t id)
+{
+	for (size_t i = 0; id > 0 && i < s->rules.n; i++)
+		if (s->rules.v[i].id == id)
+			return s->rules.v[i].path;
+	return NULL;
+}
+
+json_t *denial_explain(const struct session *s, const struct pf_event *ev)
+{
+	struct object_text object = object_of(ev);
+
+	return json_pack("{s:I, s:s, s:s, s:s, s:s*, s:s, s:i}", "seq", (json_int_t)ev->seq, "what",
+			 pf_hook_name(ev->hook), "object", object.text, "reason",
+			 pf_reason_text(ev->reason), "rule", rule_path(s, ev->rule), "advice",
+			 pf_reason_hint(ev->reason), "count", 1);
+}
+
+/* An agent repeats itself: one entry and a count is what helps. */
+static bool same(const json_t *a, const json_t *b)
+{
+	static const char *const keys[] = {"what", "object", "reason"};
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (!json_equal(json_object_get(a, keys[i]), json_object_get(b, keys[i])))
+			return false;
+	return true;
+}
+
+void denials_add(struct session *s, const struct pf_event *ev)
+{
+	json_t *entry = denial_explain(s, ev), *list = s->denials.v;
+	size_t n = json_array_size(list);
+	json_t *last = n > 0 ? json_array_get(list, n - 1) : NULL;
+
+	s->denials.total++;
+	if (!entry)
+		return; /* it is in the log */
+	if (last && same(last, entry)) {
+		json_int_t count = json_integer_value(json_object_get(last, "count"));
+
+		(void)json_object_set_new(last, "count", json_integer(count + 1));
+		json_decref(entry);
+		return;
+	}
+	if (n == DENIALS_KEPT)
+		(void)json_array_remove(list, 0);
+	(void)json_array_append_new(list, entry);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The end of a session: whatever brought it about, everything in its cgroup is killed, and when
+ * that is empty its maps, directories and record go, and the reason is told.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "daemon/conn.h"
+#include "daemon/session.h"
+
+/* How often an ending session is looked at. */
+#define EMPTY_EVERY_MS 5
+
+/* What pinfold-init wrote: "exited 0", "signal 9", "hangup"; NULL: nothing. */
+static char *read_end(const struct session *s)
+{
+	char text[64]; /* the longest is "exited 255" */
+	int value;
+	char *reason = NULL;
+	ssize_t n = s->end_fd < 0 ? 0 : pread(s->end_fd, text, sizeof(text) - 1, 0);
+
+	if (n <= 0)
+		return NULL;
+	text[n] = '\0';
+	if (sscanf(text, "exited %d", &value) == 1)
+		return asprintf(&reason, "exited %d", value) < 0 ? NULL : reason;
+	if (sscanf(text, "signal %d", &value) == 1)
+		return asprintf(&reason, "killed by SIG%s", sigabbrev_np(value)) < 0 ? NULL
+										     : reason;
+	return strdup("its terminal, or the pinfold that ran it, went away");
+}
+
+static void find_reason(struct session *s)
+{
+	if (s->reason)
+		return;
+	if (cgroup_oom_killed(&s->cg))
+		s->reason = strdup("out of memory: the limit of the policy was reached");
+	if (!s->reason)
+		s->reason = read_end(s);
+	if (!s->reason)
+		s->reason = strdup("its pid 1 was killed from outside");
+}
+
+static void set_number(json_t *o, const char *key, uint64_t value)
+{
+	if (o)
+		(void)json_object_set_new(o, key, json_integer((json_int_t)value));
+}
+
+static void tell_end(struct session *s)
+{
+	json_t *record = session_record(s, "ended");
+	uint64_t denied = 0;
+
+	for (size_t i = 0; i < PF_CLASS_MAX; i++)
+		denied += s->stats.denied[i];
+	if (record)
+		(void)json_object_set_new(record, "reason",
+					  json_string(s->reason ? s->reason : "unknown"));
+	set_number(record, "denied", denied);
+	set_number(record, "events", s->stats.seq);
+	set_number(record, "merged", s->stats.merged);
+	set_number(record, "lost", s->stats.lost);
+	set_number(record, "statements_allowed", s->allowed);
+	set_number(record, "statements_denied", s->denied);
+	daemon_audit(s->d, record);
+}
+
+static void clean_up(struct session *s)
+{
+	struct daemon *d = s->d;
+	int r = 0;
+
+	if (s->cg.id) {
+		r = kern_session_drop(d->kern, s->cg.id);
+		if (r < 0 && r != -ENOENT)
+			log_err("session=%s cannot leave the kernel's maps: %s", s->id,
+				strerror(-r));
+	}
+	cgroup_close(&s->cg);
+	r = cgroup_remove(d->slice, s->id);
+	if (r < 0)
+		log_err("session=%s cannot remove its cgroup: %s", s->id, strerror(-r));
+	record_remove(s);
+}
+
+static void finish(struct session *s)
+{
+	alarm_free(&s->empty);
+	ring_drain(s->d);
+	session_read_stats(s);
+	find_reason(s);
+	gate_stop(s);
+	clean_up(s);
+	tell_end(s);
+	session_set_state(s, SESSION_ENDED);
+	conns_summaries(s);
+}
+
+/* Its last records come before the end of the gate's channel. */
+static void check_empty(void *arg)
+{
+	struct session *s = arg;
+
+	if (cgroup_populated(&s->cg)) {
+		(void)cgroup_kill(&s->cg); /* again, for what was born in between */
+		return;
+	}
+	if (!s->gate.channel)
+		finish(s);
+}
+
+void session_end(struct session *s)
+{
+	if (s->state >= SESSION_ENDING)
+		return;
+	session_set_state(s, SESSION_ENDING);
+	alarm_free(&s->deadline);
+	alarm_free(&s->time_limit);
+	alarm_free(&s->gate.again);
+	resolve_stop(s);
+	watch_free(&s->init_death);
+	channel_free(&s->init);
+	find_reason(s); /* while memory.events is there */
+	int r = cgroup_kill(&s->cg);
+
+	if (r < 0)
+		log_err("session=%s cannot be killed: %s", s->id, strerror(-r));
+	s->empty = alarm_new(s->d->loop, 0, EMPTY_EVERY_MS, check_empty, s);
+	if (!s->empty)
+		log_err("session=%s no memory to wait for its end; the next start cleans up",
+			s->id);
+}
+
+void session_kill(struct session *s, const char *reason)
+{
+	if (s->state >= SESSION_ENDING)
+		return;
+	if (s->state < SESSION_RUNNING) {
+		session_fail(s, ECANCELED, "the session was ended before it started: %s", reason);
+		return;
+	}
+	free(s->reason);
+	s->reason = strdup(reason);
+	session_end(s);
+}
+
+static void init_died(void *arg)
+{
+	struct session *s = arg;
+	siginfo_t si;
+
+	(void)waitid(P_PIDFD, (id_t)s->init_pidfd, &si, WEXITED | WNOHANG); /* if it is our child */
+	channel_drain(s->init); /* it may have said why */
+	if (s->state < SESSION_RUNNING) {
+		session_fail(s, ECHILD, "the session's pid 1 died during the start");
+		return;
+	}
+	session_end(s);
+}
+
+int session_watch_init(struct session *s)
+{
+	s->init_death = watch_new(s->d->loop, s->init_pidfd, WATCH_READ, init_died, s);
+	return s->init_death ? 0 : -ENOMEM;
+}
+
+static void time_is_up(void *arg)
+{
+	session_kill(arg, "time limit of the policy reached");
+}
+
+int session_arm_time_limit(struct session *s, uint64_t ms)
+{
+	if (ms == 0)
+		return 0;
+	s->time_limit = alarm_new(s->d->loop, ms, 0, time_is_up, s);
+	return s->time_limit ? 0 : -ENOMEM;
+}

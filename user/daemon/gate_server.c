@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Gates that outlived a daemon find the next one here. Who connects is known by the label that the
+ * kernel keeps, not by what it says.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "daemon/session.h"
+
+static struct session *session_of(struct daemon *d, int pidfd)
+{
+	struct pf_label label;
+
+	if (kern_task_label(d->kern, pidfd, &label) < 0 || label.kind != PF_KIND_GATE)
+		return NULL;
+	return session_by_cgroup(d, label.session);
+}
+
+static void accept_one(void *arg)
+{
+	struct daemon *d = arg;
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+	__cleanup_fd int fd = accept4(d->gate_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return;
+	__cleanup_fd int pidfd = (int)syscall(SYS_pidfd_open, cred.pid, 0);
+	struct session *s = pidfd < 0 ? NULL : session_of(d, pidfd);
+
+	if (!s || !session_live(s)) {
+		log_warn("pid %d is not the gate of a session", (int)cred.pid);
+		return;
+	}
+	s->gate.pid = cred.pid;
+	gate_reconnected(s, TAKE_FD(fd), TAKE_FD(pidfd));
+}
+
+int gate_server_start(struct daemon *d)
+{
+	/* Any uid may connect, since gates have none of their own; the label is what counts. */
+	d->gate_fd = server_socket(GATE_SOCKET, 0666, 0);
+	if (d->gate_fd < 0)
+		return d->gate_fd;
+	d->gate_watch = watch_new(d->loop, d->gate_fd, WATCH_READ, accept_one, d);
+	return d->gate_watch ? 0 : -ENOMEM;
+}

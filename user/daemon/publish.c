@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From what pinfold-init opened to the kernel's maps.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/hosts.h"
+#include "daemon/session.h"
+
+/* The marks of those paths that were opened, each at the place of its path. */
+static int take_marks(const struct session *s, const json_t *results, size_t n,
+		      struct policy_found *found)
+{
+	__cleanup_free struct pf_mark *marks = calloc(n + 1, sizeof(*marks));
+	size_t opened = 0;
+
+	if (!marks)
+		return -ENOMEM;
+	if (json_array_size(results) != n)
+		return -EPROTO;
+	for (size_t i = 0; i < n; i++) {
+		found[i].error = (int)json_integer_value(json_array_get(results, i));
+		opened += found[i].error == 0;
+	}
+	int got = kern_marks_take(s->d->kern, s->cg.id, opened, marks);
+
+	if (got < 0)
+		return got;
+	if ((size_t)got != opened)
+		return -EPROTO; /* something else was opened, or a mark had no room */
+	for (size_t i = 0, m = 0; i < n; i++) {
+		if (found[i].error)
+			continue;
+		found[i].ino = marks[m].ino;
+		found[i].dev = marks[m++].dev;
+	}
+	return 0;
+}
+
+int publish_take_rules(struct session *s, const json_t *results)
+{
+	s->found = calloc(s->rules.n + 1, sizeof(*s->found));
+	if (!s->found)
+		return -ENOMEM;
+	return take_marks(s, results, s->rules.n, s->found);
+}
+
+static int own_rights(const json_t *fs, uint32_t *ret)
+{
+	static const struct {
+		const char *word;
+		uint32_t rights;
+	} words[] = {
+		{"r", PF_R_READ},
+		{"rw", PF_R_READ | PF_R_WRITE},
+		{"rwdev", PF_R_READ | PF_R_WRITE | PF_R_DEV},
+		{"proc", PF_R_READ | PF_R_WRITE | PF_R_PROC},
+	};
+	const char *word = json_string_value(json_object_get(fs, "rights"));
+
+	for (size_t i = 0; word && i < ARRAY_LEN(words); i++)
+		if (strcmp(words[i].word, word) == 0) {
+			*ret = words[i].rights;
+			return 0;
+		}
+	return -EPROTO;
+}
+
+/* /var/tmp may be a link to /tmp, so that two paths have one filesystem. */
+static bool own_known(const struct session *s, uint32_t dev)
+{
+	for (size_t i = 0; i < s->n_own_fs; i++)
+		if (s->own_fs[i].dev == dev)
+			return true;
+	return false;
+}
+
+int publish_take_own(struct session *s, const json_t *results)
+{
+	size_t n = json_array_size(s->own);
+	__cleanup_free struct policy_found *found = calloc(n + 1, sizeof(*found));
+
+	if (!found)
+		return -ENOMEM;
+	if (n > OWN_FS_MAX)
+		return -E2BIG;
+	int r = take_marks(s, results, n, found);
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct pf_own_fs own = {.dev = found[i].dev};
+
+		if (found[i].error || own_known(s, own.dev))
+			continue;
+		r = own_rights(json_array_get(s->own, i), &own.rights);
+		if (r == 0)
+			s->own_fs[s->n_own_fs++] = own;
+	}
+	return r;
+}
+
+struct endpoint_list {
+	struct kern_endpoint *v; /* owned */
+	size_t n;
+};
+
+static int add_endpoint(struct endpoint_list *l, const char *ip, uint16_t port, size_t db)
+{
+	struct kern_endpoint e = {.port = port,
+				  .proto = IPPROTO_TCP,
+				  .gate_port = (uint16_t)(PF_GATE_PORT_FIRST + db),
+				  .id = (uint32_t)db};
+	int r = hosts_parse(ip, e.addr);
+
+	if (r < 0)
+		return r;
+	struct kern_endpoint *v = realloc(l->v, (l->n + 1) * sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	l->v = v;
+	l->v[l->n++] = e;
+	return 0;
+}
+
+/* Where the agent may connect: the synthetic address of each database, and literal ones. */
+static int make_endpoints(const struct session *s, struct endpoint_list *l)
+{
+	char ip[32]; /* HOSTS_SYNTHETIC and an unsigned */
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->policy->n_dbs; i++) {
+		const struct policy_db *db = &s->policy->dbs[i];
+
+		(void)snprintf(ip, sizeof(ip), HOSTS_SYNTHETIC, (unsigned)(i + 1));
+		r = add_endpoint(l, ip, db->port, i);
+		for (size_t j = 0; r == 0 && j < db->names.n; j++)
+			if (hosts_is_address(db->names.items[j].text))
+				r = add_endpoint(l, db->names.items[j].text, db->port, i);
+	}
+	return r;
+}
+
+static int make_upstreams(const struct session *s, struct endpoint_list *l)
+{
+	size_t i, j;
+	json_t *list, *v;
+	int r = 0;
+
+	json_array_foreach(s->addresses, i, list)
+	{
+		json_array_foreach(list, j, v)
+		{
+			const char *ip = json_string_value(json_object_get(v, "ip"));
+
+			if (r == 0)
+				r = add_endpoint(l, ip ? ip : "", s->policy->dbs[i].port, i);
+		}
+	}
+	return r;
+}
+
+int publish_upstreams(struct session *s)
+{
+	struct endpoint_list up = {0};
+	int r = make_upstreams(s, &up);
+
+	if (r == 0)
+		r = kern_session_upstreams(s->d->kern, s->cg.id, up.v, up.n);
+	free(up.v);
+	return r;
+}
+
+static int publish_entries(struct session *s, const struct policy_entries *entries)
+{
+	__cleanup_free struct kern_rule *rules = calloc(entries->n + 1, sizeof(*rules));
+	struct endpoint_list ends = {0}, ups = {0};
+	int r = rules ? make_endpoints(s, &ends) : -ENOMEM;
+
+	if (r == 0)
+		r = make_upstreams(s, &ups);
+	for (size_t i = 0; rules && i < entries->n; i++)
+		rules[i] = (struct kern_rule){entries->v[i].key, entries->v[i].value};
+	struct kern_session k = {
+		.id = s->cg.id,
+		.agent_cgroup = s->cg.agent_id,
+		.gate_cgroup = s->cg.gate_id,
+		.uid = s->owner.uid,
+		.own_fs = s->own_fs,
+		.n_own_fs = s->n_own_fs,
+		.rules = rules,
+		.n_rules = entries->n,
+		.endpoints = ends.v,
+		.n_endpoints = ends.n,
+		.upstreams = ups.v,
+		.n_upstreams = ups.n,
+	};
+
+	(void)snprintf(k.name, sizeof(k.name), "%s", s->name ? s->name : s->id);
+	if (r == 0)
+		r = kern_session_publish(s->d->kern, &k);
+	free(ends.v);
+	free(ups.v);
+	return r;
+}
+
+int publish(struct session *s, struct policy_err *err)
+{
+	__cleanup_policy_entries struct policy_entries entries = {0};
+	int r = policy_entries(&s->rules, s->found, &entries, err);
+
+	return r < 0 ? r : publish_entries(s, &entries);
+}

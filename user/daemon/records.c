@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One file per live session, written before each step that must be undone should the daemon die in
+ * it. Beside it lies <id>.end, into which pinfold-init writes how the command ended.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "daemon/session.h"
+
+#define RECORD_VERSION 1
+#define RECORD_MAX (4 * 1024 * 1024)
+
+static char *path_of(const struct session *s, const char *ending)
+{
+	char *path;
+
+	return asprintf(&path, SESSIONS_DIR "/%s.%s", s->id, ending) < 0 ? NULL : path;
+}
+
+static json_t *describe(const struct session *s)
+{
+	json_t *o = json_pack(
+		"{s:i, s:s, s:s?, s:b, s:s?, s:s?, s:s?, s:b, s:O?, s:s?, s:I, s:I, s:s?, s:O?}",
+		"v", RECORD_VERSION, "id", s->id, "name", s->name, "running",
+		s->state >= SESSION_RUNNING, "policy_name", s->policy_name, "policy_file",
+		s->policy_file, "policy_text", s->policy_text, "trusted", s->trusted, "command",
+		s->command, "started", s->started, "init", (json_int_t)s->init_pid, "gate",
+		(json_int_t)s->gate.pid, "ca_pem", s->gate.ca_pem, "addresses", s->addresses);
+	json_t *owner = json_pack(
+		"{s:I, s:I, s:I, s:I, s:s, s:s}", "uid", (json_int_t)s->owner.uid, "gid",
+		(json_int_t)s->owner.gid, "caller", (json_int_t)s->owner.caller, "caller_pid",
+		(json_int_t)s->owner.caller_pid, "user", s->owner.user, "home", s->owner.home);
+
+	if (!o || !owner || json_object_set_new(o, "owner", owner) < 0) {
+		json_decref(o);
+		return NULL;
+	}
+	return o;
+}
+
+int record_write(const struct session *s)
+{
+	__cleanup_free char *path = path_of(s, "json"), *text = NULL;
+	json_t *o = describe(s);
+
+	if (o)
+		text = json_dumps(o, JSON_COMPACT);
+	json_decref(o);
+	if (!path || !text)
+		return -ENOMEM;
+	return file_replace(AT_FDCWD, path, 0600, text, strlen(text));
+}
+
+void record_remove(const struct session *s)
+{
+	__cleanup_free char *json = path_of(s, "json"), *end = path_of(s, "end");
+
+	if (json)
+		(void)unlink(json); /* what stays is found and removed by the next start */
+	if (end)
+		(void)unlink(end);
+}
+
+int record_open_end(struct session *s, bool make)
+{
+	__cleanup_free char *path = path_of(s, "end");
+	int flags = O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC | (make ? O_CREAT | O_EXCL : 0);
+
+	if (!path)
+		return -ENOMEM;
+	s->end_fd = open(path, flags, 0600);
+	return s->end_fd < 0 ? -errno : 0;
+}
+
+static char *copy(const json_t *o, const char *key)
+{
+	const char *text = json_string_value(json_object_get(o, key));
+
+	return text ? strdup(text) : NULL;
+}
+
+static int take_owner(struct session *s, const json_t *o)
+{
+	json_int_t uid, gid, caller, pid;
+
+	if (json_unpack((json_t *)o, "{s:I, s:I, s:I, s:I}", "uid", &uid, "gid", &gid, "caller",
+			&caller, "caller_pid", &pid) < 0)
+		return -EINVAL;
+	s->owner.uid = (uid_t)uid;
+	s->owner.gid = (gid_t)gid;
+	s->owner.caller = (uid_t)caller;
+	s->owner.caller_pid = (pid_t)pid;
+	s->owner.user = copy(o, "user");
+	s->owner.home = copy(o, "home");
+	return s->owner.user && s->owner.home ? 0 : -EINVAL;
+}
+
+static int take_record(struct session *s, json_t *o, const char *id)
+{
+	const char *own = json_string_value(json_object_get(o, "id"));
+
+	if (json_integer_value(json_object_get(o, "v")) != RECORD_VERSION || !own ||
+	    strcmp(own, id) != 0 || strlen(id) != SESSION_ID_LEN)
+		return -EINVAL;
+	memcpy(s->id, id, SESSION_ID_LEN + 1);
+	s->name = copy(o, "name");
+	s->policy_name = copy(o, "policy_name");
+	s->policy_file = copy(o, "policy_file");
+	s->policy_text = copy(o, "policy_text");
+	s->started = copy(o, "started");
+	s->gate.ca_pem = copy(o, "ca_pem");
+	s->trusted = json_is_true(json_object_get(o, "trusted"));
+	s->command = json_incref(json_object_get(o, "command"));
+	s->addresses = json_incref(json_object_get(o, "addresses"));
+	s->init_pid = (pid_t)json_integer_value(json_object_get(o, "init"));
+	s->gate.pid = (pid_t)json_integer_value(json_object_get(o, "gate"));
+	s->state = json_is_true(json_object_get(o, "running")) ? SESSION_RUNNING : SESSION_BUILDING;
+	return take_owner(s, json_object_get(o, "owner"));
+}
+
+int record_read(struct daemon *d, const char *id, struct session **ret)
+{
+	__cleanup_free char *path = NULL, *text = NULL;
+	size_t len;
+
+	if (asprintf(&path, SESSIONS_DIR "/%s.json", id) < 0)
+		return -ENOMEM;
+	int r = file_read(AT_FDCWD, path, RECORD_MAX, &text, &len);
+
+	if (r < 0)
+		return r;
+	json_t *o = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+	struct session *s = o ? session_new(d) : NULL;
+
+	r = !o ? -EINVAL : s ? take_record(s, o, id) : -ENOMEM;
+	json_decref(o);
+	if (r < 0) {
+		session_free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+int record_each(struct daemon *d, void (*fn)(struct daemon *d, const char *id))
+{
+	DIR *dir = opendir(SESSIONS_DIR);
+
+	if (!dir)
+		return -errno;
+	for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
+		char id[SESSION_ID_LEN + 1];
+
+		if (strlen(e->d_name) != SESSION_ID_LEN + strlen(".json") ||
+		    strcmp(e->d_name + SESSION_ID_LEN, ".json") != 0)
+			continue;
+		memcpy(id, e->d_name, SESSION_ID_LEN);
+		id[SESSION_ID_LEN] = '\0';
+		fn(d, id);
+	}
+	closedir(dir);
+	return 0;
+}

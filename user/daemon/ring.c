@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel's records: into the log, and to their session.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/conn.h"
+#include "daemon/session.h"
+
+static uint64_t total_denied(const struct session *s)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < PF_CLASS_MAX; i++)
+		n += s->stats.denied[i];
+	return n;
+}
+
+/* The policy says what happens when a session is refused too often. */
+static void count_violation(struct session *s)
+{
+	const struct policy_violations *v = &s->policy->violations;
+
+	if (s->state != SESSION_RUNNING || v->threshold == 0 || s->quarantined)
+		return;
+	session_read_stats(s);
+	if (total_denied(s) < v->threshold || v->action == POLICY_ACTION_RECORD)
+		return;
+	s->quarantined = true;
+	if (v->action == POLICY_ACTION_KILL || cgroup_freeze(&s->cg, true) < 0) {
+		session_kill(s, "too many denials: the threshold of the policy was reached");
+		return;
+	}
+	daemon_audit(s->d, session_record(s, "frozen"));
+}
+
+static int on_event(void *arg, const struct pf_event *ev)
+{
+	struct daemon *d = arg;
+	struct session *s = session_by_cgroup(d, ev->session);
+
+	daemon_audit(d, denial_record(s, ev));
+	if (!s)
+		return 0;
+	denials_add(s, ev);
+	if (s->policy)
+		count_violation(s);
+	return 0;
+}
+
+void ring_drain(struct daemon *d)
+{
+	int r = kern_ring_drain(d->kern, on_event, d);
+
+	if (r < 0 && r != -EAGAIN)
+		log_err("the kernel's records cannot be read: %s", strerror(-r));
+}
+
+static void readable(void *arg)
+{
+	ring_drain(arg);
+}
+
+int ring_start(struct daemon *d)
+{
+	d->ring_watch = watch_new(d->loop, kern_ring_fd(d->kern), WATCH_READ, readable, d);
+	return d->ring_watch ? 0 : -ENOMEM;
+}

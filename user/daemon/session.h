@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A session as the daemon sees it: a state machine that is driven by messages of pinfold-init, of
+ * the gate and of the resolver, and by the ends of processes. The container is daemon.sessions.
+ */
+#ifndef DAEMON_SESSION_H
+#define DAEMON_SESSION_H
+
+#include "ctl/ctl.h"
+#include "daemon/channel.h"
+#include "daemon/daemon.h"
+#include "policy/policy.h"
+#include "session/cgroup.h"
+
+#define SESSION_ID_LEN 8
+/* Ended sessions that are kept for `ps`, `why` and the closing line of `run`. */
+#define SESSIONS_KEPT 64
+/* Denials that are kept for `why`, per session. */
+#define DENIALS_KEPT 64
+/* From the request to the command's first instruction; emulated machines are slow. */
+#define START_DEADLINE_MS 60000
+#define OWN_FS_MAX PF_MAX_OWN_FS
+
+enum session_state {
+	SESSION_RESOLVING, /* names of the policy are looked up */
+	SESSION_BUILDING,  /* pinfold-init makes what the session sees */
+	SESSION_MARKING,   /* ... opens the rule paths */
+	SESSION_OWN,	   /* ... opens the roots of the session's own filesystems */
+	SESSION_GATE,	   /* published; the gate starts */
+	SESSION_STARTING,  /* pinfold-init was told to go */
+	SESSION_RUNNING,
+	SESSION_ENDING, /* killed or dying; waiting until its cgroup is empty */
+	SESSION_ENDED,
+};
+
+/* The gate of a session; without databases there is none. */
+struct gate {
+	struct channel *channel; /* NULL: not connected */
+	int pidfd;
+	pid_t pid;
+	struct watch *death;
+	struct alarm *again; /* a new one is due */
+	char *ca_pem;	     /* of the session's certificate authority, owned */
+	unsigned deaths;     /* within the last minute */
+	uint64_t first_death_ms;
+	bool ready;
+};
+
+/* Who asked for the session, and as whom it runs. */
+struct owner {
+	uid_t uid; /* runs as, and may look at it */
+	gid_t gid;
+	gid_t *groups; /* owned */
+	size_t n_groups;
+	uid_t caller;	   /* who asked */
+	pid_t caller_pid;  /* the CLI */
+	char *user, *home; /* owned */
+};
+
+struct denials {
+	json_t *v; /* array of at most DENIALS_KEPT, oldest first */
+	uint64_t total;
+};
+
+struct session {
+	struct list node;
+	struct daemon *d;
+	enum session_state state;
+	char id[SESSION_ID_LEN + 1];
+	char *name;	   /* owned, NULL: none */
+	char *policy_name; /* owned: what the policy is called in errors and lists */
+	char *policy_file; /* owned, NULL: unknown; for errors with a place */
+	char *policy_text; /* owned: to make the gate anew after a restart */
+	bool trusted;	   /* root owns the policy */
+	struct owner owner;
+	struct policy *policy;
+	struct policy_rules rules;
+	struct policy_found *found; /* owned, rules.n of them */
+	json_t *request;	    /* args of `run`, for the start only */
+	json_t *command;	    /* argv */
+	char *started;		    /* owned: RFC 3339 */
+	struct cgroup cg;
+
+	int fds[CTL_FDS_MAX]; /* of the request, until pinfold-init has them */
+	struct channel *init;
+	int init_pidfd;
+	pid_t init_pid;
+	struct watch *init_death;
+	int end_fd;  /* the file that takes the end of the command */
+	json_t *own; /* filesystems as pinfold-init told them */
+	struct pf_own_fs own_fs[OWN_FS_MAX];
+	size_t n_own_fs;
+
+	struct channel *resolver;
+	int resolver_pidfd;
+	json_t *addresses; /* per database: array of {"ip","port"} */
+	struct gate gate;
+
+	struct alarm *deadline, *time_limit, *empty;
+	struct conn *reply;    /* waits for the start */
+	struct list summaries; /* conns that wait for the end */
+	char *reason;	       /* owned: why it ended, once known */
+	bool quarantined;
+	struct denials denials;
+	struct pf_stats stats; /* last read; final once ENDED */
+	uint64_t lost_told;
+	uint64_t allowed, denied; /* statements */
+};
+
+/* sessions.c: the objects. */
+struct session *session_new(struct daemon *d); /* with a new id; NULL: no memory */
+void session_free(struct session *s);
+struct session *session_find(struct daemon *d, const char *id_or_name);
+struct session *session_by_cgroup(struct daemon *d, uint64_t id);
+/* The caller's newest, ended ones included. */
+struct session *session_newest(struct daemon *d, uid_t uid);
+void session_set_state(struct session *s, enum session_state state);
+const char *session_state_name(const struct session *s);
+bool session_live(const struct session *s);
+void session_read_stats(struct session *s);
+/* {"type":"session","session":id,"event":event}; the caller adds what it knows. */
+json_t *session_record(const struct session *s, const char *event);
+
+/* start.c: from a request to a running command. */
+struct start_error {
+	int error; /* positive errno */
+	char text[TEXT_MAX];
+	char *file; /* owned; NULL: none */
+	unsigned line, column;
+};
+/* Begin; the reply is sent when the command has started or failed. Takes over s->fds etc. */
+void session_start(struct session *s);
+/* Give up a session that has not started, tell why, and clean up. */
+void session_fail(struct session *s, int error, const char *fmt, ...) __printf_like(3, 4);
+void session_fail_policy(struct session *s, const struct policy_err *err);
+/* The names were looked up: go on. */
+void session_resolved(struct session *s);
+/* The gate listens, has its credentials and says so: go on. */
+void session_gate_ready(struct session *s);
+
+/* setup.c: the texts and lists that pinfold-init is told. */
+json_t *setup_message(const struct session *s);
+json_t *setup_mark_rules(struct session *s, struct policy_err *err);
+json_t *setup_mark_own(const struct session *s);
+
+/* publish.c: from marks to the kernel's maps. */
+int publish_take_rules(struct session *s, const json_t *results) __must_check;
+int publish_take_own(struct session *s, const json_t *results) __must_check;
+int publish(struct session *s, struct policy_err *err) __must_check;
+/* Where the gate of s may connect, from s->addresses; the caller frees. */
+int publish_upstreams(struct session *s) __must_check;
+
+/* end.c: from whatever ends it to nothing left. */
+void session_kill(struct session *s, const char *reason);
+/* pinfold-init is gone, or the start failed: kill what is left and clean up when it is empty. */
+void session_end(struct session *s);
+/* Watch pid 1; the session ends with it. */
+int session_watch_init(struct session *s) __must_check;
+int session_arm_time_limit(struct session *s, uint64_t ms) __must_check;
+
+/* gates.c */
+int gate_start(struct session *s) __must_check;
+void gate_stop(struct session *s);
+/* A gate found its way back to a new daemon. Takes over sock and pidfd. */
+void gate_reconnected(struct session *s, int sock, int pidfd);
+int gate_watch(struct session *s, int pidfd) __must_check;
+
+/* resolve.c: look up the host names of a policy in a child; ends in session_resolved(). */
+int resolve_start(struct session *s) __must_check;
+void resolve_stop(struct session *s);
+
+/* policy_load.c */
+int policy_load(struct session *s, const struct ctl_run *run, struct start_error *e) __must_check;
+int policy_parse_text(struct session *s, struct policy_err *err) __must_check;
+
+/* secrets.c: the password of a database: owned by the caller, to be wiped. */
+int secret_read(const struct policy_secret *secret, char **ret, char why[TEXT_MAX]) __must_check;
+void secret_free(char *secret);
+int trusted_file_read(const char *path, mode_t forbidden, size_t max, char **ret,
+		      char why[TEXT_MAX]) __must_check;
+
+/* records.c: /run/pinfold/sessions/<id>.json, what a new daemon needs to take a session over. */
+int record_write(const struct session *s) __must_check;
+void record_remove(const struct session *s);
+int record_open_end(struct session *s, bool make) __must_check;
+int record_read(struct daemon *d, const char *id, struct session **ret) __must_check;
+/* Call fn with each id that has a record. */
+int record_each(struct daemon *d, void (*fn)(struct daemon *d, const char *id)) __must_check;
+
+/* denials.c: what the kernel refused, in words. */
+json_t *denial_record(const struct session *s, const struct pf_event *ev);
+json_t *denial_explain(const struct session *s, const struct pf_event *ev);
+void denials_add(struct session *s, const struct pf_event *ev);
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What pinfold-init is told: the command, names and their addresses, and the paths to open. Nothing
+ * secret is among it.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <dirent.h>
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "daemon/hosts.h"
+#include "daemon/mounts.h"
+#include "daemon/session.h"
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define HOSTS_MAX (256 * 1024)
+#define HOMES_MAX 1024
+
+static int hosts_text(const struct session *s, struct buf *b)
+{
+	int r = buf_printf(b, "127.0.0.1 localhost pinfold\n::1 localhost ip6-localhost\n");
+
+	for (size_t i = 0; r == 0 && i < s->policy->n_dbs; i++) {
+		const struct policy_list *names = &s->policy->dbs[i].names;
+
+		r = buf_printf(b, HOSTS_SYNTHETIC, (unsigned)(i + 1));
+		for (size_t j = 0; r == 0 && j < names->n; j++)
+			if (!hosts_is_address(names->items[j].text))
+				r = buf_printf(b, " %s", names->items[j].text);
+		if (r == 0)
+			r = buf_put(b, "\n", 1);
+	}
+	return r == 0 ? buf_put_u8(b, 0) : r;
+}
+
+/* Set NAME=value unless the caller gave that name a value. */
+static int default_env(json_t *env, const char *name, const char *value)
+{
+	size_t i, len = strlen(name);
+	json_t *v;
+
+	json_array_foreach(env, i, v)
+	{
+		const char *text = json_string_value(v);
+
+		if (text && strncmp(text, name, len) == 0 && text[len] == '=')
+			return 0;
+	}
+	return json_array_append_new(env, json_sprintf("%s=%s", name, value));
+}
+
+static json_t *environment(const struct session *s)
+{
+	json_t *env = json_copy(json_object_get(s->request, "env"));
+
+	if (!env)
+		env = json_array();
+	if (default_env(env, "PATH", DEFAULT_PATH) < 0 ||
+	    default_env(env, "HOME", s->owner.home) < 0 ||
+	    default_env(env, "USER", s->owner.user) < 0 ||
+	    default_env(env, "LOGNAME", s->owner.user) < 0 ||
+	    default_env(env, "SHELL", "/bin/sh") < 0 || default_env(env, "AI_SANDBOX", "1") < 0 ||
+	    default_env(env, "AGENT_ID", s->id) < 0 ||
+	    (s->policy->n_dbs > 0 &&
+	     default_env(env, "PGSSLROOTCERT", "/run/pinfold/ca.pem") < 0)) {
+		json_decref(env);
+		return NULL;
+	}
+	return env;
+}
+
+/* Terminals are told by the descriptors themselves: one of the caller's must never get in. */
+static json_t *terminal(const struct session *s)
+{
+	bool in = isatty(s->fds[CTL_RUN_STDIN]), out = isatty(s->fds[CTL_RUN_STDOUT]),
+	     err = isatty(s->fds[CTL_RUN_STDERR]);
+	const json_t *tty = json_object_get(s->request, "tty");
+
+	if (!in && !out && !err)
+		return json_null();
+	return json_pack("{s:b, s:b, s:b, s:I, s:I}", "stdin", in, "stdout", out, "stderr", err,
+			 "rows", json_integer_value(json_object_get(tty, "rows")), "cols",
+			 json_integer_value(json_object_get(tty, "cols")));
+}
+
+static json_t *group_list(const struct session *s)
+{
+	json_t *groups = json_array();
+
+	for (size_t i = 0; groups && i < s->owner.n_groups; i++)
+		if (json_array_append_new(groups, json_integer(s->owner.groups[i])) < 0) {
+			json_decref(groups);
+			return NULL;
+		}
+	return groups;
+}
+
+json_t *setup_message(const struct session *s)
+{
+	__cleanup_buf struct buf hosts = BUF_INIT(HOSTS_MAX);
+
+	if (hosts_text(s, &hosts) < 0)
+		return NULL;
+	const struct policy_limits *l = &s->policy->limits;
+	const json_t *mask = json_object_get(s->request, "umask");
+
+	return json_pack("{s:{s:s, s:O, s:o, s:O, s:I, s:I, s:o, s:I, s:s, s:b, s:o, s:b, s:o, "
+			 "s:{s:I, s:I}}}",
+			 "setup", "session", s->id, "argv", s->command, "env", environment(s),
+			 "cwd", json_object_get(s->request, "cwd"), "uid", (json_int_t)s->owner.uid,
+			 "gid", (json_int_t)s->owner.gid, "groups", group_list(s), "umask",
+			 json_integer_value(mask), "hosts", (char *)buf_ptr(&hosts), "databases",
+			 s->policy->n_dbs > 0, "binds", mounts_binds(s->policy), "binds_as_caller",
+			 !s->trusted, "tty", terminal(s), "limits", "files", (json_int_t)l->files,
+			 "disk", (json_int_t)l->disk_bytes);
+}
+
+/* Home directories, where the built-in secrets are: root's, the caller's, and all of /home. */
+static size_t find_homes(const struct session *s, char *homes[HOMES_MAX])
+{
+	DIR *dir = opendir("/home");
+	size_t n = 0;
+
+	homes[n++] = strdup("/root");
+	homes[n++] = strdup(s->owner.home);
+	for (struct dirent *e = dir ? readdir(dir) : NULL; e && n < HOMES_MAX; e = readdir(dir))
+		if (e->d_name[0] != '.' && asprintf(&homes[n], "/home/%s", e->d_name) >= 0)
+			n++;
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+static json_t *mark_message(json_t *paths, bool as_caller)
+{
+	return json_pack("{s:{s:o, s:b}}", "mark", "paths", paths, "as_caller", as_caller);
+}
+
+static int make_rules(struct session *s, struct policy_err *err)
+{
+	char *homes[HOMES_MAX];
+	struct mount_list mounts = {0};
+	int r = mounts_read(s, &mounts);
+
+	if (r < 0)
+		return r;
+	size_t n = find_homes(s, homes);
+	const struct policy_host host = {
+		.homes = (const char *const *)homes,
+		.n_homes = n,
+		.mounts = (const char *const *)mounts.v,
+		.n_mounts = mounts.n,
+	};
+
+	r = policy_rules(s->policy, &host, &s->rules, err);
+	while (n > 0)
+		free(homes[--n]);
+	mounts_free(&mounts);
+	return r;
+}
+
+json_t *setup_mark_rules(struct session *s, struct policy_err *err)
+{
+	json_t *paths = json_array();
+
+	if (make_rules(s, err) < 0) {
+		json_decref(paths);
+		return NULL;
+	}
+	for (size_t i = 0; i < s->rules.n; i++)
+		if (json_array_append_new(paths, json_string(s->rules.v[i].path)) < 0) {
+			json_decref(paths);
+			return NULL;
+		}
+	return mark_message(paths, !s->trusted);
+}
+
+json_t *setup_mark_own(const struct session *s)
+{
+	json_t *paths = json_array(), *fs;
+	size_t i;
+
+	json_array_foreach(s->own, i, fs)
+	{
+		if (json_array_append(paths, json_object_get(fs, "path")) < 0) {
+			json_decref(paths);
+			return NULL;
+		}
+	}
+	return mark_message(paths, false);
+}

@@ -133,7 +133,75 @@ static const char *hook_of(const struct bpf_program *prog)
 	return strncmp(section, "lsm.s/", 6) == 0 ? section + 6 : NULL;
 }
 
-/* Programs on hooks that this kernel does not have are left out; kern_probe() reports which. */
+/*
+ * Hooks whose arguments changed: there is a program for each form, and the number of parameters
+ * tells which one this kernel has. A form that no program knows is refused, since the hook would be
+ * open.
+ */
+static const struct variant {
+	const char *prog, *hook;
+	int params;
+} variants[] = {
+	{"pf_inode_setattr", "inode_setattr", 2},
+	{"pf_inode_setattr_idmap", "inode_setattr", 3},
+	{"pf_bpf", "bpf", 3},
+	{"pf_bpf_kernel", "bpf", 4},
+	{"pf_perf_event_open", "perf_event_open", 1},
+	{"pf_perf_event_open_attr", "perf_event_open", 2},
+};
+
+/* Parameters of the kernel's bpf_lsm_HOOK, or -ENOENT. */
+static int hook_params(const struct btf *btf, const char *hook)
+{
+	char name[128];
+
+	(void)snprintf(name, sizeof(name), "bpf_lsm_%s", hook);
+	__s32 id = btf__find_by_name_kind(btf, name, BTF_KIND_FUNC);
+
+	if (id < 0)
+		return -ENOENT;
+	return btf_vlen(btf__type_by_id(btf, btf__type_by_id(btf, (__u32)id)->type));
+}
+
+static const struct variant *variant_of(const struct bpf_program *prog)
+{
+	for (size_t i = 0; i < ARRAY_LEN(variants); i++)
+		if (strcmp(variants[i].prog, bpf_program__name(prog)) == 0)
+			return &variants[i];
+	return NULL;
+}
+
+static bool form_is_known(const char *hook, int params)
+{
+	for (size_t i = 0; i < ARRAY_LEN(variants); i++)
+		if (strcmp(variants[i].hook, hook) == 0 && variants[i].params == params)
+			return true;
+	return false;
+}
+
+/* Leave a program out when this kernel lacks its hook, or has it in another form. */
+static int choose_program(struct loader *l, const struct btf *btf, struct bpf_program *prog)
+{
+	const char *hook = hook_of(prog);
+	const struct variant *v = variant_of(prog);
+
+	if (!hook)
+		return 0;
+	int params = hook_params(btf, hook);
+
+	if (params >= 0 && !v)
+		return 0;
+	if (params >= 0 && !form_is_known(hook, params))
+		return kern_fail(l->err, EOPNOTSUPP,
+				 "this kernel's hook %s has %d parameters, a form that "
+				 "this build does not know",
+				 hook, params);
+	if (v && params == v->params)
+		return 0;
+	return bpf_program__set_autoload(prog, false);
+}
+
+/* kern_probe() reports what is left out. */
 static int choose_programs(struct loader *l)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
@@ -145,14 +213,7 @@ static int choose_programs(struct loader *l)
 				 strerror(errno));
 	bpf_object__for_each_program(prog, l->skel->obj)
 	{
-		const char *hook = hook_of(prog);
-		char name[128];
-
-		if (!hook)
-			continue;
-		(void)snprintf(name, sizeof(name), "bpf_lsm_%s", hook);
-		if (!btf_has_func(btf, name))
-			r = bpf_program__set_autoload(prog, false);
+		r = choose_program(l, btf, prog);
 		if (r < 0)
 			break;
 	}
@@ -218,7 +279,10 @@ static int attach_all(struct loader *l)
 	return 0;
 }
 
-/* Pin under a new name, then rename over the old pin: the old link or program goes with it. */
+/*
+ * Pin under a new name (without a dot: bpffs refuses those), then rename over the old pin: the old
+ * link or program goes with it.
+ */
 static int pin_over(const char *dir, const char *name, int fd)
 {
 	char path[KERN_PATH_MAX], fresh[KERN_PATH_MAX + 4];
@@ -226,7 +290,7 @@ static int pin_over(const char *dir, const char *name, int fd)
 
 	if (r < 0)
 		return r;
-	(void)snprintf(fresh, sizeof(fresh), "%s.new", path);
+	(void)snprintf(fresh, sizeof(fresh), "%s_new", path);
 	if (unlink(fresh) < 0 && errno != ENOENT)
 		return -errno;
 	if (bpf_obj_pin(fd, fresh) < 0 || rename(fresh, path) < 0)
@@ -271,6 +335,14 @@ static int write_versions(struct loader *l)
 	return pin_over("maps", BUILD_MAP, fd);
 }
 
+/* From the attachment on the guard holds, for us as well: only an admin may touch the pins. */
+static int enter_fresh(void)
+{
+	__cleanup_fd int door = pins_enter();
+
+	return door < 0 ? door : 0;
+}
+
 /* Load, attach all, pin all; the programs of an older build go last. */
 static int install(struct loader *l)
 {
@@ -285,6 +357,8 @@ static int install(struct loader *l)
 		return kern_fail(l->err, -r, "the kernel refuses the programs: %s (%s)",
 				 strerror(-r), last_warning);
 	r = attach_all(l);
+	if (r == 0)
+		r = enter_fresh();
 	if (r == 0)
 		r = pin_all(l);
 	if (r == 0)
@@ -373,12 +447,28 @@ static int install_or_undo(struct loader *l)
 	const bool first = pins_count("links") == 0;
 	int r = install(l);
 
+	if (r < 0)
+		(void)enter_fresh(); /* attached or not: what follows tells */
 	if (r < 0 && first &&
 	    (pins_remove("links", NULL, NULL) < 0 || pins_remove("progs", NULL, NULL) < 0 ||
 	     pins_remove("maps", NULL, NULL) < 0 || pins_remove_dirs() < 0))
 		return kern_fail(l->err, -r,
 				 "loading failed (%s), and so did taking it back: see " PF_PIN_DIR,
 				 strerror(-r));
+	return r;
+}
+
+/* Only before a load: what is attached already has proven the kernel, and a restart is to be quick.
+ */
+static int require_kernel(char *err)
+{
+	struct kern_report report;
+	int r = kern_probe(&report);
+
+	for (size_t i = 0; r == 0 && i < KERN_CHECKS; i++)
+		if (report.checks[i].state == KERN_MISSING)
+			return kern_fail(err, EOPNOTSUPP, "this kernel cannot enforce: %s: %s",
+					 report.checks[i].name, report.checks[i].text);
 	return r;
 }
 
@@ -399,29 +489,18 @@ static int load_or_adopt(const char *slice, char *err)
 	if (r == 0)
 		r = compare_pins(&l);
 	if (r == 0)
+		r = require_kernel(err);
+	if (r == 0)
 		r = install_or_undo(&l);
 	return r < 0 ? r : 0;
 }
 
-static int require(const struct kern_report *report, char *err)
-{
-	for (size_t i = 0; i < KERN_CHECKS; i++)
-		if (report->checks[i].state == KERN_MISSING)
-			return kern_fail(err, EOPNOTSUPP, "this kernel cannot enforce: %s: %s",
-					 report->checks[i].name, report->checks[i].text);
-	return 0;
-}
-
 int kern_open(struct kern **ret, const char *slice, char *err)
 {
-	struct kern_report report;
 	struct kern *k __cleanup(kern_close_cleanup) = NULL;
-	int r = kern_probe(&report);
+	char unused[KERN_TEXT_MAX]; /* kern_probe() tells it to those who ask */
+	int r = load_or_adopt(slice, err);
 
-	if (r == 0)
-		r = require(&report, err);
-	if (r == 0)
-		r = load_or_adopt(slice, err);
 	if (r < 0)
 		return r;
 	k = calloc(1, sizeof(*k));
@@ -429,7 +508,7 @@ int kern_open(struct kern **ret, const char *slice, char *err)
 		return kern_fail(err, ENOMEM, "out of memory");
 	for (size_t i = 0; i < KERN_MAPS; i++)
 		k->maps[i] = -1;
-	k->road = report.road;
+	k->road = sockmap_try(unused) == 0 ? KERN_ROAD_FAST : KERN_ROAD_PLAIN;
 	r = open_maps(k, err);
 	if (r < 0)
 		return r;

@@ -17,7 +17,7 @@ static __always_inline int refuse_exec(const struct pf_label *me, enum pf_hook h
 	if (inode)
 		den.ino = inode->i_ino;
 	den.dev = d->d_sb->s_dev;
-	den.name = (__u64)d->d_name.name;
+	den.name = pf_name_addr(d);
 	den.rights = want;
 	den.rule = v->rule;
 	return pf_refuse(&den, v->reason, EACCES);

@@ -26,7 +26,8 @@ static __always_inline bool proc_writable(struct dentry *d)
 {
 	char name[8] = {};
 
-	if (bpf_probe_read_kernel_str(name, sizeof(name), d->d_name.name) != sizeof("comm"))
+	if (bpf_probe_read_kernel_str(name, sizeof(name), (void *)pf_name_addr(d)) !=
+	    sizeof("comm"))
 		return false;
 	return begins(name, "comm", 4);
 }
@@ -470,7 +471,7 @@ static __always_inline bool is_uring(struct dentry *d)
 {
 	char name[11] = {};
 
-	bpf_probe_read_kernel_str(name, sizeof(name), d->d_name.name);
+	bpf_probe_read_kernel_str(name, sizeof(name), (void *)pf_name_addr(d));
 	return begins(name, "[io_uring]", 10);
 }
 

@@ -38,7 +38,7 @@ static __always_inline bool pf_is_own_mqueue(struct super_block *sb)
 	struct task_struct *t = bpf_get_current_task_btf();
 
 	return sb->s_magic == MQUEUE_MAGIC &&
-	       (__u64)sb->s_fs_info == (__u64)BPF_CORE_READ(t, nsproxy, ipc_ns);
+	       BPF_CORE_READ(sb, s_fs_info) == BPF_CORE_READ(t, nsproxy, ipc_ns);
 }
 
 static __always_inline bool pf_is_placeless(struct dentry *d, struct super_block *sb)
@@ -153,7 +153,7 @@ static __always_inline int pf_refuse_entry(const struct pf_label *me, enum pf_ho
 	if (inode)
 		den.ino = inode->i_ino;
 	den.dev = d->d_sb->s_dev;
-	den.name = (__u64)d->d_name.name;
+	den.name = pf_name_addr(d);
 	den.rights = want;
 	den.rule = v->rule;
 	return pf_refuse(&den, v->reason, EACCES);

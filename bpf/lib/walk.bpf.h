@@ -56,6 +56,12 @@ static __always_inline struct pf_rule *pf_walk(void *policy, struct dentry *d,
  */
 __u64 pf_hash_name(__u64 addr, __u32 len);
 
+/* The address of an entry's name as a number, which newer verifiers do not make of a load. */
+static __always_inline __u64 pf_name_addr(struct dentry *d)
+{
+	return (__u64)BPF_CORE_READ(d, d_name.name);
+}
+
 /*
  * The rule on (directory, name of child), which wins over rule, the directory's own. NULL when the
  * name cannot be read.
@@ -72,7 +78,7 @@ static __always_inline struct pf_rule *pf_name_rule(void *policy, struct dentry 
 		return NULL;
 	key.ino = inode->i_ino;
 	key.dev = dir->d_sb->s_dev;
-	key.name = pf_hash_name((__u64)child->d_name.name, child->d_name.len);
+	key.name = pf_hash_name(pf_name_addr(child), child->d_name.len);
 	if (!key.name)
 		return NULL;
 	named = bpf_map_lookup_elem(policy, &key);

@@ -47,11 +47,13 @@ static void run_command(const struct ctl_run *run, const int *fds, int slave)
 	const bool tty[3] = {run->tty.in, run->tty.out, run->tty.err};
 	sigset_t none;
 
+	setpgid(0, 0);
+	if (slave >= 0)
+		tcsetpgrp(slave, getpid());
+	signal(SIGTTOU, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	setsid();
-	if (slave >= 0)
-		ioctl(slave, TIOCSCTTY, 0);
 	for (int i = 0; i < 3; i++)
 		dup2(run->has_tty && tty[i] ? slave : fds[i], i);
 	char **argv = strings(run->argv), **env = strings(run->env);
@@ -164,10 +166,21 @@ static int serve_session(int sock, struct ctl_request *req)
 	}
 	if (open_terminal(&run, channel, &slave) < 0)
 		return 1;
+	/*
+	 * As a shell: leader of the session, the command in a group of its own. A group whose
+	 * parent is of another session is orphaned, and the kernel drops its ^Z.
+	 */
+	setsid();
+	signal(SIGTTOU, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	if (slave >= 0)
+		ioctl(slave, TIOCSCTTY, 0);
 	pid_t child = fork();
 
 	if (child == 0)
 		run_command(&run, req->fds, slave);
+	if (child > 0)
+		setpgid(child, child);
 	for (int i = 0; i < 3; i++)
 		fd_close(&req->fds[i]);
 	json_t *reply = json_pack("{s:s}", "session", "abcd2345");

@@ -475,21 +475,19 @@ static int require_kernel(char *err)
 static int load_or_adopt(const char *slice, char *err)
 {
 	struct loader l __cleanup(loader_free) = {.slice = -1, .err = err};
-	int r = pins_make_dirs(err);
-
-	if (r < 0)
-		return r;
 	/* Admin first: the guard keeps everybody else from the pins. -ENOENT: nothing is there yet.
 	 */
 	__cleanup_fd int door = pins_enter();
+	int r = door == -ENOENT ? require_kernel(err) : 0;
 
 	if (door < 0 && door != -ENOENT)
 		return kern_fail(err, -door, "cannot open the admin pin: %s", strerror(-door));
-	r = prepare(&l, slice);
+	if (r == 0)
+		r = pins_make_dirs(err);
+	if (r == 0)
+		r = prepare(&l, slice);
 	if (r == 0)
 		r = compare_pins(&l);
-	if (r == 0)
-		r = require_kernel(err);
 	if (r == 0)
 		r = install_or_undo(&l);
 	return r < 0 ? r : 0;

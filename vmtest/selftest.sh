@@ -43,8 +43,8 @@ same() {
 script='
 	printf "<%s>" "$@" >"$VMTEST_OUT/arguments"
 	cat >"$VMTEST_OUT/input"
-	{ id -u; pwd; cat /sys/kernel/security/lsm; stat -fc %T /sys/fs/bpf /sys/fs/cgroup; uname -r
-	  cat /sys/class/net/lo/operstate; cat /sys/fs/cgroup/cgroup.subtree_control
+	{ id -u; pwd; cat /sys/kernel/security/lsm; echo; stat -fc %T /sys/fs/bpf /sys/fs/cgroup; uname -r
+	  cat /sys/class/net/lo/flags; cat /sys/fs/cgroup/cgroup.subtree_control
 	  echo "${SELFTEST_LEAK-clean}"; } >"$VMTEST_OUT/facts"
 	touch selftest-was-here /selftest-was-here
 	mount -o remount,rw / && rm -rf /etc/hostname
@@ -71,6 +71,7 @@ check "root" grep -qx 0 "$out/facts"
 check "the project's folder" grep -qxF "$PWD" "$out/facts"
 check "BPF LSM" grep -qE '(^|,)bpf(,|$)' "$out/facts"
 check "bpffs" grep -qx bpf_fs "$out/facts"
+check "loopback up" grep -qx 0x9 "$out/facts"
 check "cgroup v2" grep -qx cgroup2fs "$out/facts"
 check "controllers" grep -qE 'cpu.* memory.* pids' "$out/facts"
 check "a kernel of the matrix" grep -qE "^${kernel%-*}\." "$out/facts"

@@ -255,7 +255,8 @@ boot() {
 	# Stall detectors measure the host's load as well; they get four times the usual patience.
 	local append="console=ttyS0 loglevel=6 panic=-1 oops=panic random.trust_cpu=on tsc=nowatchdog"
 	append+=" watchdog_thresh=40 rcupdate.rcu_cpu_stall_timeout=84 printk.devkmsg=on"
-	append+=" $kernel_options"
+	# On a loaded host the emulated timer may tick too late for the kernel's test of it, which then panics.
+	append+=" no_timer_check $kernel_options"
 	if [ -n "$icount" ]; then qemu+=(-icount shift=0); else qemu+=(-accel "$accel"); fi
 	if [ -n "$port" ]; then
 		# shellcheck disable=SC2054

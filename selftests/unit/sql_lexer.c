@@ -165,6 +165,12 @@ static void test_bounds(void **state)
 	assert_int_equal(outline_of("(", SQL_DEPTH_MAX + 1), -E2BIG);
 	assert_int_equal(outline_of("[", SQL_DEPTH_MAX + 1), -E2BIG);
 	assert_int_equal(outline_of("()", SQL_TOKENS_MAX / 2), 0);
+	/* The longest operator; and how far into a run of its characters something may begin. */
+	assert_int_equal(outline_of("+", SQL_NAME_SIZE - 1), 0);
+	assert_int_equal(outline_of("+", SQL_NAME_SIZE), -EINVAL);
+	assert_int_equal(outline_of("/**/", 33), 0);
+	assert_int_equal(outline_of("/**/", 34), -EINVAL);
+	assert_int_equal(outline_of("/**/ ", 1000), 0);
 	assert_int_equal(pg_outline("select 'x", 9, &o, &at), -EINVAL);
 	assert_int_equal(at, 7);
 	/* Nothing behind the end is read: the quote that would close lies there. */

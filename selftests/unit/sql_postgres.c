@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "sql/sql.h"
 
@@ -641,8 +642,12 @@ static void check_built(const char *head, const char *unit, size_t n, const char
 			const char *rules)
 {
 	__cleanup_free char *s = repeat(head, unit, n, tail);
+	clock_t start = clock();
 	struct sql_result r = classify(s);
 
+	/* Milliseconds at the most; a second of processor time means that something is quadratic.
+	 */
+	assert_true(clock() - start < CLOCKS_PER_SEC);
 	if (!rules)
 		assert_int_equal(r.verdict, SQL_ALLOW);
 	else if (r.verdict == SQL_ALLOW || !strstr(rules, r.rule))
@@ -678,6 +683,19 @@ static void test_P67_caps(void **state)
 	check_built("SELECT * FROM t", " JOIN t ON true", 4000, "", "P67");
 	check_built("WITH ", "a AS (SELECT 1), ", 2500, "b AS (SELECT 1) SELECT 1", NULL);
 	check_built("", ";", 19999, "", NULL);
+	/* Runs of operator characters, where the parser's scanner would take quadratic time. */
+	check_built("SELECT 1 ", "+-", 120000, "1", "P64");
+	check_built("SELECT 1 ", "/", 250000, "1", "P64");
+	check_built("SELECT 1", "+/**/", 50000, "1", "P64");
+	check_built("SELECT 1", "/**/", 60000, "", "P64");
+	check_built("/*",
+		    "*/"
+		    "/*",
+		    60000, "*/ SELECT 1", "P64");
+	check_built("/*", "*", 250000, "*/ SELECT 1", NULL);
+	check_built("SELECT 1 --", "-", 250000, "", NULL);
+	check_built("SELECT '", "+-", 120000, "'", NULL);
+	check_built("SELECT 1", "\n/*********/", 10000, "", NULL);
 }
 
 static void check_bytes(const char *text, size_t len, const char *rule, const char *state)

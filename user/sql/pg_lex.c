@@ -10,34 +10,70 @@
 
 #include "sql/sql.h"
 
+/* Bytes of operator characters in a row before the last operator or comment that begins there. */
+#define RUN_MAX 128
+
+/* What a byte may be; tables, because every byte of every statement is asked. */
+enum { SPACE = 1, NEWLINE = 2, DIGIT = 4, START = 8, OPERATOR = 16 };
+
+static const uint8_t classes[256] = {
+	[' '] = SPACE,
+	['\t'] = SPACE,
+	['\f'] = SPACE,
+	['\n'] = SPACE | NEWLINE,
+	['\r'] = SPACE | NEWLINE,
+	['0' ... '9'] = DIGIT,
+	['a' ... 'z'] = START,
+	['A' ... 'Z'] = START,
+	['_'] = START,
+	[0x80 ... 0xff] = START,
+	['~'] = OPERATOR,
+	['!'] = OPERATOR,
+	['@'] = OPERATOR,
+	['#'] = OPERATOR,
+	['^'] = OPERATOR,
+	['&'] = OPERATOR,
+	['|'] = OPERATOR,
+	['`'] = OPERATOR,
+	['?'] = OPERATOR,
+	['+'] = OPERATOR,
+	['-'] = OPERATOR,
+	['*'] = OPERATOR,
+	['/'] = OPERATOR,
+	['%'] = OPERATOR,
+	['<'] = OPERATOR,
+	['>'] = OPERATOR,
+	['='] = OPERATOR,
+};
+
 static bool is_space(unsigned char c)
 {
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
+	return classes[c] & SPACE;
 }
 
 static bool is_newline(unsigned char c)
 {
-	return c == '\n' || c == '\r';
+	return classes[c] & NEWLINE;
 }
 
 static bool is_digit(unsigned char c)
 {
-	return c >= '0' && c <= '9';
+	return classes[c] & DIGIT;
 }
 
 static bool is_word_start(unsigned char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c >= 0x80;
+	return classes[c] & START;
 }
 
 static bool is_word(unsigned char c)
 {
-	return is_word_start(c) || is_digit(c) || c == '$';
+	return (classes[c] & (START | DIGIT)) || c == '$';
 }
 
 static bool is_op(unsigned char c)
 {
-	return c && strchr("~!@#^&|`?+-*/%<>=", c);
+	return classes[c] & OPERATOR;
 }
 
 static unsigned char lower(unsigned char c)
@@ -63,6 +99,18 @@ static void skip_line(struct pg_lexer *lx)
 		lx->pos++;
 }
 
+/*
+ * At an operator or a comment: whether it begins too far into a run of operator characters. The
+ * parser's scanner reads to the end of the run each time something begins in it, and once more for
+ * each character of a long operator; without a bound that takes it minutes.
+ */
+static bool is_far_in_run(struct pg_lexer *lx)
+{
+	if (lx->pos == 0 || !is_op((unsigned char)lx->text[lx->pos - 1]))
+		lx->run = lx->pos;
+	return lx->pos - lx->run > RUN_MAX;
+}
+
 /* Block comments nest. False when one does not end. */
 static bool skip_block(struct pg_lexer *lx)
 {
@@ -71,7 +119,11 @@ static bool skip_block(struct pg_lexer *lx)
 	do {
 		if (lx->pos >= lx->len)
 			return false;
+		if (!is_op(peek(lx, 0)))
+			lx->run = lx->pos + 1;
 		if (peek(lx, 0) == '/' && peek(lx, 1) == '*') {
+			if (is_far_in_run(lx))
+				return false;
 			depth++;
 			lx->pos += 2;
 		} else if (peek(lx, 0) == '*' && peek(lx, 1) == '/') {
@@ -243,6 +295,16 @@ static enum pg_token lex_word(struct pg_lexer *lx)
 	return PG_TOK_WORD;
 }
 
+static enum pg_token lex_operator(struct pg_lexer *lx)
+{
+	if (is_far_in_run(lx))
+		return PG_TOK_BAD;
+	do
+		lx->pos++;
+	while (is_op(peek(lx, 0)) && !at_comment(lx));
+	return lx->pos - lx->start < SQL_NAME_SIZE ? PG_TOK_OP : PG_TOK_BAD;
+}
+
 enum pg_token pg_lex_next(struct pg_lexer *lx)
 {
 	unsigned char c;
@@ -259,16 +321,14 @@ enum pg_token pg_lex_next(struct pg_lexer *lx)
 		return lex_number(lx);
 	if (c == '$')
 		return lex_dollar(lx);
+	if (is_op(c))
+		return lex_operator(lx);
 	lx->pos++;
 	if (c == '\'')
 		return lex_string(lx, PG_TOK_STRING);
 	if (c == '"')
 		return lex_quoted(lx, PG_TOK_QUOTED);
-	if (!is_op(c))
-		return PG_TOK_CHAR;
-	while (is_op(peek(lx, 0)) && !at_comment(lx))
-		lx->pos++;
-	return PG_TOK_OP;
+	return PG_TOK_CHAR;
 }
 
 static bool is_literal(enum pg_token t)
@@ -318,9 +378,9 @@ static void note_keywords(struct outliner *o)
 {
 	static const char *const locks[] = {"update", "no", "share", "key"};
 
-	if (!strcmp(o->word, "into") && !is_label(o))
+	if (o->word[0] == 'i' && !strcmp(o->word, "into") && !is_label(o))
 		o->out->into = true;
-	if (o->depth > 0 || strcmp(o->prev_word, "for") != 0)
+	if (o->depth > 0 || o->prev_word[0] != 'f' || strcmp(o->prev_word, "for") != 0)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(locks); i++)
 		if (!strcmp(o->word, locks[i]))

@@ -38,6 +38,7 @@ struct pg_lexer {
 	size_t len;
 	size_t pos;   /* the next byte to look at */
 	size_t start; /* of the token returned last; it ends at pos */
+	size_t run;   /* where the operator characters that pos stands among began */
 };
 
 /* The next token; after PG_TOK_BAD or PG_TOK_END do not go on. */

@@ -30,15 +30,15 @@ static int allow_named(struct pg_walk *w, enum sql_kind kind, const char *name)
 /* Nothing but a SELECT may stand inside another statement. */
 static int walk_inner(struct pg_walk *w, const Node *query)
 {
-	if (!query || !IsA(query, SelectStmt)) {
-		int r = query ? pg_deny_statement(w, query, true) : -EINVAL;
+	int r;
 
-		/* EXPLAIN, COPY, DECLARE or PREPARE of it: the row for the statement itself. */
-		if (r == -EPERM && !strcmp(w->result->rule, "P25"))
-			result_rule(w->result, "P24");
-		return r;
-	}
-	return pg_walk_tree(w, query);
+	if (IsA(query, SelectStmt))
+		return pg_walk_tree(w, query);
+	r = pg_deny_statement(w, query, true);
+	/* Not a WITH clause: the row for the statement itself. */
+	if (!strcmp(w->result->rule, "P25"))
+		result_rule(w->result, "P24");
+	return r;
 }
 
 /* A constant's text into buf (at least 32 bytes, for numbers) or where it stands; NULL: not one. */

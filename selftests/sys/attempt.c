@@ -246,7 +246,7 @@ static int way_by_name(const char *name)
 	return -1;
 }
 
-static int plan_case(const char *row, const char *way, const char *fs)
+static int plan_case(const char *row, const char *way, const char *fs, bool with_twin)
 {
 	int w = way_by_name(way);
 	struct job job = {.row = find_row(row)};
@@ -259,7 +259,8 @@ static int plan_case(const char *row, const char *way, const char *fs)
 		.row = job.row->id, .fs = fs, .mode = setting("mode"), .way = (enum way)w};
 	spawn_case(&job);
 	job.ctx.twin = true;
-	spawn_case(&job);
+	if (with_twin)
+		spawn_case(&job);
 	return 0;
 }
 
@@ -282,8 +283,8 @@ static int plan_line(const char *line)
 		return 0;
 	if (!strcmp(word, "set") && n == 3)
 		return set(a, b);
-	if (!strcmp(word, "case") && n == 4)
-		return plan_case(a, b, d);
+	if ((!strcmp(word, "case") || !strcmp(word, "alone")) && n == 4)
+		return plan_case(a, b, d, word[0] == 'c');
 	fprintf(stderr, "attempt: bad line in the plan: %s", line);
 	return -EINVAL;
 }

@@ -169,14 +169,14 @@ static void b06_pin_removal(struct ctx *c)
 	const char *pin = setting("link-pin");
 	char moved[PATH_MAX];
 
-	(void)snprintf(moved, sizeof(moved), "%s.gone", pin);
+	(void)snprintf(moved, sizeof(moved), "%s-gone", pin);
 	long r = rc_of(rename(pin, moved));
 	say(c, "rename", r);
 	if (r >= 0)
 		(void)rename(moved, pin);
 	say(c, "unlink", rc_of(unlink(pin)));
 	say(c, "plant", rc_of(mkdirat(AT_FDCWD, moved, 0700)));
-	(void)snprintf(moved, sizeof(moved), "%s.gone", dir);
+	(void)snprintf(moved, sizeof(moved), "%s-gone", dir);
 	r = rc_of(rename(dir, moved));
 	say(c, "rename-dir", r);
 	if (r >= 0)

@@ -20,6 +20,7 @@
 
 #include "attempt.h"
 #include "uring.h"
+#include "world.h"
 
 #define CHILDREN 200
 
@@ -244,12 +245,13 @@ static void f82_inherited_ring(struct ctx *c)
 	struct io_uring_params p = {.flags = IORING_SETUP_SQPOLL};
 	struct io_uring_sqe sqe = {.opcode = IORING_OP_OPENAT,
 				   .fd = AT_FDCWD,
-				   .addr = (uintptr_t)c->target_path,
+				   .addr = WORLD_RING_PATH,
 				   .len = 0600,
-				   .open_flags = O_TMPFILE | O_WRONLY};
+				   .open_flags = O_CREAT | O_WRONLY};
 	struct uring u;
 
 	if (c->twin) {
+		sqe.addr = (uintptr_t) "ring";
 		say(c, "open", uring_once(&sqe));
 		return;
 	}

@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 from driver import audit, judge, outside, rows, runner, world
 
@@ -50,10 +51,14 @@ class Suite:
         before = world.photograph(mode)
         self.log.skip()
         with runner.holder(mode) as holder:
-            values = {**self.servers.paths, "race-tries": os.environ.get("PF_RACE_TRIES", "10000"),
+            values = {**self.servers.paths, "race-tries": os.environ.get("PF_RACE_TRIES", "1000"),
                       "holder": holder.pid, **(settings or {})}
-            runner.write_plan(plan, mode, cases, values)
+            twins = {r.id for r in self.table if r.twin}
+            runner.write_plan(plan, mode, cases, twins, values)
+            started = time.monotonic()
             run = runner.attack(mode, plan, prefix)
+            print(f"sys: {mode}: {len(cases)} cases in {time.monotonic() - started:.0f} s",
+                  flush=True)
             holder.stdin.close()
         for line in run.other:
             print(f"{mode}: {line}")
@@ -210,7 +215,9 @@ def main():
     table = rows.load()
     if args.only:
         table = [r for r in table if r.id in args.only.split(",")]
+    started = time.monotonic()
     world.make_all(table, args.build)
+    print(f"sys: targets made in {time.monotonic() - started:.0f} s", flush=True)
     suite = Suite(table, outside.Servers(f"{world.BASE}/ov/sock", "/run/systemd/private"))
     for mode in ("bu", "br"):
         print(f"--- baseline as {'ordinary user' if mode == 'bu' else 'root'}", flush=True)

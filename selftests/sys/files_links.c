@@ -91,24 +91,24 @@ static void f37_old_hard_link(struct ctx *c)
 
 static void f38_rename_in(struct ctx *c)
 {
-	struct two_names n = {AT_FDCWD, "file", c->own, "stolen"};
+	struct two_names n = {AT_FDCWD, "file", c->own, c->twin ? "moved" : "stolen"};
 
-	(void)unlinkat(c->own, "stolen", 0);
 	say(c, "file", go_rename(c, &n, 0));
 	write_through(c->own, "stolen");
-	n = (struct two_names){c->target, "full", c->own, "stolen-dir"};
+	n = (struct two_names){c->target, "full", c->own, c->twin ? "moved-dir" : "stolen-dir"};
 	say(c, "dir", go_rename(c, &n, RENAME_NOREPLACE));
 	write_through(c->own, "stolen-dir/inner");
 }
 
 static void f39_rename_out(struct ctx *c)
 {
-	struct two_names n = {c->own, "file", AT_FDCWD, "planted"};
+	int from = c->twin ? c->target : c->own; /* its own side may be gone by now */
+	struct two_names n = {from, "file", AT_FDCWD, "planted"};
 
 	say(c, "new", go_rename(c, &n, 0));
-	n = (struct two_names){c->own, "file2", AT_FDCWD, "file"};
+	n = (struct two_names){from, "file2", AT_FDCWD, "file"};
 	say(c, "replace", go_rename(c, &n, 0));
-	n = (struct two_names){c->own, "dir", AT_FDCWD, "planted-dir"};
+	n = (struct two_names){from, "dir", AT_FDCWD, "planted-dir"};
 	say(c, "dir", go_rename(c, &n, 0));
 }
 

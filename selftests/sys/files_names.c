@@ -62,13 +62,16 @@ static void f29_device(struct ctx *c)
 /* Inside the rules too: a whiteout is a device node that needs no capability. */
 static void f30_whiteout(struct ctx *c)
 {
-	struct two_names n = {c->own, "file", c->own, "moved"};
+	struct two_names n = {c->own, "born", c->own, "moved"};
 	mode_t chr = c->twin ? S_IFIFO : S_IFCHR;
 
 	say(c, "mknod", rc_of(mknodat(c->own, "white", chr | 0666, makedev(0, 0))));
 	(void)unlinkat(c->own, "white", 0);
+	close(openat(c->own, "born", O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
 	say(c, "rename", go_rename(c, &n, c->twin ? 0 : RENAME_WHITEOUT));
-	n = (struct two_names){c->own, "file2", c->own, "moved2"};
+	(void)unlinkat(c->own, "moved2", 0); /* left by the row's other run */
+	n = (struct two_names){c->own, "xfile", c->own, "moved2"};
+	close(openat(c->own, "xfile", O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
 	say(c, "rename-noreplace",
 	    go_rename(c, &n, RENAME_NOREPLACE | (c->twin ? 0 : RENAME_WHITEOUT)));
 }

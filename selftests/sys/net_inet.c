@@ -118,7 +118,11 @@ long send_to(struct ctx *c, int fd, const struct address *to, int flags)
 	struct msghdr m = {
 		.msg_name = &ss, .msg_namelen = to->len, .msg_iov = &iov, .msg_iovlen = 1};
 
-	return go_sendmsg(c, fd, &m, flags | MSG_NOSIGNAL);
+	long r = go_sendmsg(c, fd, &m, flags | MSG_NOSIGNAL);
+	/* io_uring does not wait for the connection that is to carry the data. */
+	if (r == -EINPROGRESS && flags & MSG_FASTOPEN)
+		r = rc_of(send(fd, text, strlen(text), MSG_NOSIGNAL));
+	return r;
 }
 
 static int udp(struct ctx *c, int family)

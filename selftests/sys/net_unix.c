@@ -41,7 +41,7 @@ static void serve_here(const char *name, int type)
 
 	if (name[0] != '@')
 		(void)unlink(name);
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&a.ss, a.len) == 0 && type == SOCK_STREAM)
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&a.ss, a.len) == 0 && type != SOCK_DGRAM)
 		(void)listen(fd, 8); /* the connect that follows tells */
 }
 

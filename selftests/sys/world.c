@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -39,15 +40,15 @@ struct owner {
 	gid_t gid;
 };
 
-static int make_file(int dir, const char *name, const struct owner *o)
+static int make_file(int dir, const char *name, size_t size, const struct owner *o)
 {
 	char block[WORLD_FILE_BYTES];
 	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
 	if (fd < 0)
 		return -errno;
-	memset(block, 'o', sizeof(block));
-	bool good = write(fd, block, sizeof(block)) == sizeof(block) && !fchown(fd, o->uid, o->gid);
+	memset(block, 'o', size);
+	bool good = write(fd, block, size) == (ssize_t)size && !fchown(fd, o->uid, o->gid);
 	int r = good ? 0 : -errno;
 	close(fd);
 	return r;
@@ -81,15 +82,15 @@ static int make_case(const char *path, const struct owner *o)
 	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return -errno;
-	r = make_file(dir, "file", o);
+	r = make_file(dir, "file", WORLD_FILE_BYTES, o);
 	if (!r)
-		r = make_file(dir, "file2", o);
+		r = make_file(dir, "file2", 4096, o);
 	if (!r)
 		r = make_dir(dir, "dir", o);
 	if (!r)
 		r = make_dir(dir, "full", o);
 	if (!r)
-		r = make_file(dir, "full/inner", o);
+		r = make_file(dir, "full/inner", 16, o);
 	if (!r)
 		decorate(dir, "file2");
 	close(dir);
@@ -233,16 +234,29 @@ static int open_tcp(const char *where, bool listening)
 	return r ? -errno : fd;
 }
 
-static int open_held(const char *kind, const char *arg)
+/*
+ * A ring whose polling thread sees this process's memory: the path lies at a known address, so that
+ * whoever gets the ring can name it.
+ */
+static int open_ring(const char *path)
 {
 	struct uring ring;
+	char *page = mmap((void *)WORLD_RING_PATH, 4096, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
+	if (page == MAP_FAILED)
+		return -errno;
+	(void)snprintf(page, 4096, "%s", path);
+	int r = uring_open(&ring, IORING_SETUP_SQPOLL);
+	return r < 0 ? r : ring.fd;
+}
+
+static int open_held(const char *kind, const char *arg)
+{
 	if (!strcmp(kind, "tcp") || !strcmp(kind, "listen"))
 		return open_tcp(arg, kind[0] == 'l');
-	if (!strcmp(kind, "ring")) {
-		int r = uring_open(&ring, IORING_SETUP_SQPOLL);
-		return r < 0 ? r : ring.fd;
-	}
+	if (!strcmp(kind, "ring"))
+		return open_ring(arg);
 	int flags = !strcmp(kind, "rw") ? O_RDWR : !strcmp(kind, "path") ? O_PATH : O_RDONLY;
 	return (int)rc_of(open(arg, flags));
 }

@@ -21,6 +21,9 @@ struct place {
 /* Bytes in "file" of every directory. */
 #define WORLD_FILE_BYTES 8192
 
+/* Where the owner of a held ring keeps the path that the ring may be told to open. */
+#define WORLD_RING_PATH 0x200000000UL
+
 /* The directory of a case; kind is "victim" or "allowed", out has PATH_MAX bytes. */
 void world_path(const struct place *p, const char *kind, const char *name, char *out);
 

@@ -41,8 +41,9 @@ class Row:
     def filesystems(self, way):
         if not self.per_fs:
             return ("-",)
-        # A descriptor is inherited under one number per row.
-        return ("ov",) if way == "inherit" else FILESYSTEMS
+        # The roads share what lies behind them: each filesystem by system call, the others on
+        # the filesystem where the hooks see every call twice.
+        return FILESYSTEMS if way in ("sys", "scm") else ("ov",)
 
 
 def load(path=os.path.join(os.path.dirname(__file__), "..", "rows.tsv")):

@@ -3,11 +3,13 @@
 
 import os
 import subprocess
+import time
 
 from . import outside, rows, world
 
 INHERIT_BASE = {"F": 100, "N": 200, "C": 300, "B": 400}
 RUN_SECONDS = 900
+SLOW_SECONDS = 2
 
 
 def number(row_id):
@@ -24,11 +26,12 @@ def holds(case, mode):
     if case.row == "C02":
         return [f"hold {fd} ro {world.CGROUP}/{mode}/dst"]
     if case.row == "F82":
-        return [f"hold {fd} ring -"]
+        return [f"hold {fd} ring {victim}/ring"]
     return [f"hold {fd} rw {victim}/file"]
 
 
-def write_plan(path, mode, cases, settings):
+def write_plan(path, mode, cases, twins, settings):
+    """twins: the rows that have one."""
     values = {"base": world.BASE, "mode": mode, "v4": outside.V4, "v6": outside.V6,
               "port": outside.PORT, "endpoint": "orders",
               "cgroup": f"{world.CGROUP}/{mode}",
@@ -37,7 +40,8 @@ def write_plan(path, mode, cases, settings):
     for case in cases:
         if case.way == "inherit":
             lines += holds(case, mode)
-    lines += [f"case {c.row} {c.way} {c.fs}" for c in cases]
+    for case in cases:
+        lines.append(f"{'case' if case.row in twins else 'alone'} {case.row} {case.way} {case.fs}")
     with open(path, "w", encoding="ascii") as f:
         f.write("\n".join(lines) + "\n")
     os.chmod(path, 0o644)
@@ -65,10 +69,21 @@ class Run:
             self.other.append(line.rstrip("\n"))
 
 
-def identity(mode):
+def become(mode):
+    """For the child, as root: into the mode's cgroup (baselines of the C rows start in one of
+    their own), then down to its user."""
     uid, gid = world.ids(mode)
-    groups = [gid] if mode != "su" else [gid, *pinfold_groups()]
-    return {"user": uid, "group": gid, "extra_groups": groups} if uid else {}
+    groups = [gid, *pinfold_groups()] if mode == "su" else [gid]
+
+    def step_down():
+        if mode[0] == "b":
+            with open(f"{world.CGROUP}/{mode}/src/cgroup.procs", "w", encoding="ascii") as f:
+                f.write("0")
+        if uid:
+            os.setgroups(groups)
+            os.setresgid(gid, gid, gid)
+            os.setresuid(uid, uid, uid)
+    return step_down
 
 
 def pinfold_groups():
@@ -76,28 +91,21 @@ def pinfold_groups():
     return [int(g) for g in text]
 
 
-def enter_cgroup(mode):
-    """Baselines of the C rows start in a cgroup of their own."""
-    def enter():
-        with open(f"{world.CGROUP}/{mode}/src/cgroup.procs", "w", encoding="ascii") as f:
-            f.write("0")
-    return enter
-
-
 def attack(mode, plan, prefix=()):
     """Run attempt on a plan; prefix is what puts it into a session ("pinfold run ... --")."""
     attempt = f"{world.TOOLS}/attempt"
     command = [attempt, "--holding", plan, *prefix, attempt, plan]
-    who = identity(mode)
-    # Popen changes the identity after preexec_fn: root moves the process, then it steps down.
     run = Run()
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, cwd=world.BASE,
-                          preexec_fn=enter_cgroup(mode) if mode[0] == "b" else None,
-                          **who) as process:
+                          preexec_fn=become(mode)) as process:
         accomplice = outside.Accomplice()
+        last = time.monotonic()
         for line in process.stdout:
             run.line(line, accomplice, process.stdin)
+            if time.monotonic() - last > SLOW_SECONDS:
+                print(f"sys: {mode}: {time.monotonic() - last:.1f} s before {line.strip()}")
+            last = time.monotonic()
         process.stdin.close()
         run.status = process.wait(timeout=RUN_SECONDS)
     return run
@@ -111,6 +119,6 @@ def holder(mode):
     os.chmod(plan, 0o644)
     process = subprocess.Popen([f"{world.TOOLS}/attempt", "--holding", plan, "sh", "-c",
                                 "echo ready; exec cat"], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, text=True, **identity(mode))
+                               stdout=subprocess.PIPE, text=True, preexec_fn=become(mode))
     process.stdout.readline()
     return process

@@ -37,7 +37,10 @@ violations: {{ threshold: 1000000, action: record }}
 
 
 def run(*command, check=True):
-    return subprocess.run(command, check=check, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if check and done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)}: status {done.returncode}: {done.stderr}")
+    return done
 
 
 def ids(mode):
@@ -60,6 +63,7 @@ def make_filesystems():
     image = f"{BASE}/e4.img"
     with open(image, "wb") as f:
         f.truncate(256 << 20)
+    run("modprobe", "loop")
     run("mkfs.ext4", "-q", "-F", image)
     run("mount", "-o", "loop", image, f"{BASE}/e4")
     run("mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", f"{BASE}/tm")

@@ -176,8 +176,9 @@ const char *policy_tls_name(enum policy_tls tls);
 #define POLICY_HOMES_MAX 32u
 
 /*
- * What policy_rules() must know of the machine: absolute paths, borrowed for the call. No rule is
- * made in own file systems: they have rights of their own and are empty when a session begins.
+ * What policy_rules() must know of the machine: absolute paths, borrowed for the call. In own file
+ * systems rules are made only for what the policy itself names (something bound there from the
+ * host); the rest has the rights that own file systems have.
  */
 struct policy_host {
 	const char *const *homes; /* home directories: /root, the caller's, those in /home */

@@ -70,13 +70,25 @@ static uint32_t rights_at(const struct maker *m, const char *path)
 	return rights;
 }
 
-/* The own file system that path is in, or NULL. */
-static const char *own_over(const struct maker *m, const char *path)
+/* Whether the first len bytes of path are an own file system, or something in one. */
+static bool in_own(const struct maker *m, const char *path, size_t len)
+{
+	for (size_t i = 0; i < m->host->n_own; i++) {
+		size_t n = strlen(m->host->own[i]);
+
+		if (len >= n && !strncmp(path, m->host->own[i], n) && (len == n || path[n] == '/'))
+			return true;
+	}
+	return false;
+}
+
+/* Whether path is where an own file system is mounted. */
+static bool is_own(const struct maker *m, const char *path)
 {
 	for (size_t i = 0; i < m->host->n_own; i++)
-		if (path_in(path, m->host->own[i]))
-			return m->host->own[i];
-	return NULL;
+		if (!strcmp(path, m->host->own[i]))
+			return true;
+	return false;
 }
 
 /* Add a copy of r, whose path is the first len bytes of path. */
@@ -106,7 +118,10 @@ static int add_one(struct maker *m, const struct policy_rule *r, const char *pat
 	return 0;
 }
 
-/* Add the rule, and a step for each directory on the way to it. */
+/*
+ * Add the rule, and a step for each directory on the way to it. A step would give an own file
+ * system the rights of what it covers.
+ */
 static int add_path(struct maker *m, const struct policy_rule *r, const char *path)
 {
 	const struct policy_rule step = {.step = true};
@@ -115,7 +130,8 @@ static int add_path(struct maker *m, const struct policy_rule *r, const char *pa
 	if (ret == 0 && path[1])
 		ret = add_one(m, &step, "/", 1);
 	for (const char *p = strchr(path + 1, '/'); ret == 0 && p; p = strchr(p + 1, '/'))
-		ret = add_one(m, &step, path, (size_t)(p - path));
+		if (!in_own(m, path, (size_t)(p - path)))
+			ret = add_one(m, &step, path, (size_t)(p - path));
 	return ret;
 }
 
@@ -123,16 +139,10 @@ static int add_item(struct maker *m, const struct policy_item *it, bool deny)
 {
 	struct policy_rule r = {
 		.id = m->next_id++, .must_exist = !deny, .deny = deny, .mark = it->mark};
-	const char *own = own_over(m, it->text);
 
-	if (!own)
-		return add_path(m, &r, it->text);
-	if (!deny && !strcmp(own, it->text))
-		return 0; /* has its rights anyway */
-	return policy_error(m->err, it->mark, POLICY_E_VALUE,
-			    "%s: %s is empty in every session and its own: no rule can name "
-			    "something in it",
-			    policy_quote(it->text).text, own);
+	if (!deny && is_own(m, it->text))
+		return 0; /* has rights of its own, and more of them */
+	return add_path(m, &r, it->text);
 }
 
 static int add_list(struct maker *m, const struct policy_list *list, bool deny)
@@ -150,7 +160,7 @@ static int add_built_in(struct maker *m, const char *path, bool deny)
 {
 	const struct policy_rule r = {.deny = deny};
 
-	return own_over(m, path) ? 0 : add_path(m, &r, path);
+	return in_own(m, path, strlen(path)) ? 0 : add_path(m, &r, path);
 }
 
 /* Without a rule nothing in a mounted file system is allowed, so a secret one needs none. */

@@ -12,6 +12,10 @@
 
 #include "sql/sql.h"
 
+#if PG_MAJORVERSION_NUM != 15
+#error "libpg_query 15 makes the nodes of PostgreSQL 15: build against that server's headers"
+#endif
+
 struct pg_pending {
 	const Node *node; /* borrowed from the parse tree, as all below */
 	unsigned int depth;

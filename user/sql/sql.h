@@ -23,7 +23,7 @@
 
 /* An identifier and its NUL: PostgreSQL cuts names at 63 bytes, longer ones are denied. */
 #define SQL_NAME_SIZE 64
-/* The value of a SET, of at most SQL_PATH_MAX names for search_path, and its NUL. */
+/* The value of a SET and its NUL; a longer one is denied. */
 #define SQL_VALUE_SIZE 512
 /* Room for "<construct> ... name" with two names of 63 bytes, and for the longest fixed hint. */
 #define SQL_REASON_SIZE 224
@@ -36,21 +36,26 @@ enum sql_dialect {
 };
 
 enum sql_verdict {
-	SQL_DENY = 0, /* refuse this statement in the protocol's own words, stay connected */
-	SQL_ALLOW,    /* do what kind says */
-	SQL_KILL,     /* close both legs */
+	/*
+	 * Refuse this statement in the protocol's own words, stay connected. With sqlstate 42601 it
+	 * is a plain syntax error, no offence.
+	 */
+	SQL_DENY = 0,
+	SQL_ALLOW, /* do what kind says */
+	SQL_KILL,  /* close both legs */
 };
 
 /*
  * What an allowed statement is, and what the gate owes it. "Forward" means: send this very text to
- * the server, inside the read-only transaction that the gate owns.
+ * the server, inside the read-only transaction that the gate owns. In the extended protocol a text
+ * is classified at Parse, and what its kind asks for is done at Execute.
  */
 enum sql_kind {
 	SQL_KIND_NONE = 0, /* not allowed */
 	SQL_KIND_EMPTY,	   /* no statement at all: answer EmptyQueryResponse */
 	SQL_KIND_SELECT,   /* SELECT, VALUES, TABLE: forward */
 	SQL_KIND_EXPLAIN,  /* of something allowed: forward */
-	SQL_KIND_SHOW,	   /* forward */
+	SQL_KIND_SHOW,	   /* name: forward */
 	SQL_KIND_COPY_OUT, /* COPY ... TO STDOUT: forward, cap rows and bytes */
 	/* Cursors: forward. They live in the client's transaction, under name ("" = CLOSE ALL). */
 	SQL_KIND_DECLARE,
@@ -66,10 +71,10 @@ enum sql_kind {
 	SQL_KIND_EXECUTE,
 	SQL_KIND_DEALLOCATE, /* name "" = ALL: only this client's */
 	/*
-	 * One setting: name (lower case), value (checked; canonical for enumerations), local. Value
-	 * and is_default exclude each other. Timeouts are to be capped by the gate. When
-	 * returns_row is set the text was SELECT set_config(...) and the client expects its row:
-	 * forward it.
+	 * One setting: name (lower case), value (checked), local. The value is in the syntax of
+	 * set_config(): for search_path a list of quoted names. Timeouts are to be capped by the
+	 * gate. When returns_row is set the text was SELECT set_config(...) and the client expects
+	 * its row: forward it, also when noop is set.
 	 */
 	SQL_KIND_SET,
 	SQL_KIND_RESET,	      /* as SET ... TO DEFAULT */
@@ -84,9 +89,7 @@ enum sql_kind {
 	SQL_KIND_ROLLBACK_TO,	      /* name */
 	SQL_KIND_SET_TRANSACTION,     /* for this transaction */
 	SQL_KIND_SET_CHARACTERISTICS, /* for the session's later transactions */
-	/* LOCK TABLE ... IN ACCESS SHARE MODE, as pg_dump sends it: answer LOCK TABLE, do nothing
-	 */
-	SQL_KIND_LOCK_NOOP,
+	SQL_KIND_LOCK_NOOP,	      /* ... IN ACCESS SHARE MODE: answer LOCK TABLE, do nothing */
 	/* Several statements, all of them read (settings->multi): forward */
 	SQL_KIND_MULTI,
 	SQL_KIND_COUNT
@@ -130,7 +133,7 @@ struct sql_result {
 	char sqlstate[SQL_STATE_SIZE]; /* of the refusal */
 	char reason[SQL_REASON_SIZE];  /* of the refusal, one line: "UPDATE is a write" */
 	char hint[SQL_HINT_SIZE];      /* the legal alternative, or "" */
-	char name[SQL_NAME_SIZE];
+	char name[SQL_NAME_SIZE];      /* see enum sql_kind; any bytes: quote it to send it on */
 	char value[SQL_VALUE_SIZE];
 };
 

@@ -10,5 +10,11 @@ build/fuzz/sql_postgres: selftests/fuzz/sql_postgres_fuzz.c $(wildcard user/sql/
 	$(CLANG) $(CPPFLAGS) -isystem $(PG_SERVER_INCLUDE) -std=gnu11 -O1 -g $(WARN) $(FUZZ_FLAGS) \
 		-o $@ $(filter %.c,$^) -l:libpg_query.a -lpthread -lm
 
+FUZZ_TARGETS += build/fuzz/policy
+
+build/fuzz/policy: selftests/fuzz/policy_fuzz.c $(wildcard user/policy/*.[ch] user/base/*.[ch])
+	@mkdir -p $(@D)
+	$(CLANG) $(CPPFLAGS) -std=gnu11 -O1 -g $(WARN) $(FUZZ_FLAGS) -o $@ $(filter %.c,$^) -lyaml -lcrypto
+
 fuzz: $(FUZZ_TARGETS)
 .PHONY: fuzz

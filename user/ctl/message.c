@@ -62,8 +62,7 @@ static json_t *load_object(const char *text, size_t len, struct ctl_err *err)
 			      CTL_DEPTH_MAX);
 		return NULL;
 	}
-	/* without JSON_ALLOW_NUL a string with \\u0000 in it is refused: none is longer than it
-	 * looks */
+	/* without JSON_ALLOW_NUL no string has a NUL in it: none is longer than it looks */
 	json_t *body = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
 
 	if (!body)

@@ -43,11 +43,8 @@ fi
 
 # The "URI SUITE SIGNED-BY" rows of this host's sources, from both of apt's formats; component main only.
 host_sources() {
-	local etc list parts
-	eval "$(apt-config shell etc Dir::Etc/d list Dir::Etc::sourcelist/f parts Dir::Etc::sourceparts/d)"
-	: "${etc:-}"
-	local files=()
-	local f
+	local f list='' parts='' files=()
+	eval "$(apt-config shell list Dir::Etc::sourcelist/f parts Dir::Etc::sourceparts/d)"
 	for f in "$list" "$parts"*.list; do
 		if [ -f "$f" ]; then files+=("$f"); fi
 	done
@@ -129,7 +126,7 @@ apt-get "${apt_options[@]}" -o APT::Update::Error-Mode=any update >"$state/log" 
 	die "cannot read the package archive: $(grep -E '^[EW]:' "$state/log" | head -n 3)"
 image=$(newest)
 [ -n "$image" ] || die "the package archive has no kernel $key (wanted: $pattern)"
-# From 6.19 on the image package only depends on the ones that hold the files.
+# Newer image packages only depend on the ones that hold the files.
 packages=("$image")
 for part in binary modules base; do
 	name=${image/linux-image-/linux-$part-}
@@ -152,7 +149,7 @@ modules=$work/root/lib/modules/$release
 [ -d "$modules" ] || die "no modules of $release in ${packages[*]}"
 depmod -b "$work/root" "$release"
 
-# The image and its configuration are in /boot, or from 7.0 on beside the modules.
+# The image and its configuration are in /boot, or beside the modules.
 mkdir -p "$work/dir"
 for file in vmlinuz config; do
 	for from in "$work/root/boot/$file-$release" "$modules/$file"; do

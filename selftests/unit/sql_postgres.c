@@ -16,7 +16,7 @@
 
 #include "sql/sql.h"
 
-#define TEXTS 24
+#define TEXTS 25
 
 struct row {
 	const char *name;
@@ -593,6 +593,50 @@ static const struct row rows[] = {
 	  "'b' DEFAULT 1, c FOR ORDINALITY)",
 	  "SELECT * FROM t CROSS JOIN LATERAL unnest(t.a) AS u(x) LEFT JOIN v USING (y) AS k",
 	  "SELECT * FROM ROWS FROM (unnest(ARRAY[1]), generate_series(1, 2)) AS z(a, b)"}},
+	{"P68_every_place_of_an_expression",
+	 "P24 P43 P69",
+	 NULL,
+	 {"SELECT DISTINCT ON (nextval('s')) 1",
+	  "SELECT * FROM XMLTABLE((nextval('s')::text) PASSING x COLUMNS b int)",
+	  "SELECT * FROM XMLTABLE(XMLNAMESPACES((nextval('s')::text) AS p), '/a' PASSING x COLUMNS "
+	  "b int)",
+	  "SELECT * FROM XMLTABLE('/a' PASSING x COLUMNS b int PATH (nextval('s')::text))",
+	  "SELECT * FROM XMLTABLE('/a' PASSING x COLUMNS b app.t(nextval('s')))",
+	  "SELECT a[nextval('s'):2] FROM t",
+	  "SELECT (nextval('s')).x",
+	  "SELECT true AND nextval('s') > 1",
+	  "SELECT (nextval('s') > 1) IS TRUE",
+	  "SELECT nextval('s') IN (SELECT 1)",
+	  "SELECT CASE nextval('s') WHEN 1 THEN 2 END",
+	  "SELECT CASE WHEN nextval('s') > 1 THEN 2 END",
+	  "SELECT CASE WHEN true THEN 2 ELSE nextval('s') END",
+	  "SELECT coalesce(nextval('s'), 1)",
+	  "SELECT greatest(nextval('s'), 1)",
+	  "SELECT ROW(nextval('s'))",
+	  "SELECT GROUPING(nextval('s'))",
+	  "SELECT xmlforest(nextval('s') AS a)",
+	  "SELECT xmlserialize(content nextval('s') AS text)",
+	  "SELECT xmlserialize(content a AS app.t(nextval('s')))",
+	  "SELECT nextval('s')::text COLLATE \"C\"",
+	  "SELECT 1::app.t(nextval('s'))",
+	  "SELECT 1::setof int",
+	  "SELECT nextval('s') IS NULL"},
+	 {"SELECT a[1:2], (r).x, true AND a > 1, (a > 1) IS TRUE, a IN (SELECT 1), coalesce(a, 1) "
+	  "FROM t"}},
+	{"P68_every_place_of_a_relation",
+	 "P43 P69",
+	 "42501",
+	 {"SELECT sum(a) OVER (ROWS BETWEEN nextval('s') PRECEDING AND CURRENT ROW) FROM t",
+	  "SELECT sum(a) OVER (ROWS BETWEEN CURRENT ROW AND nextval('s') FOLLOWING) FROM t",
+	  "SELECT * FROM json_to_recordset('[]') AS x(a app.t(nextval('s')))",
+	  "SELECT * FROM pg_authid TABLESAMPLE system (1)",
+	  "SELECT * FROM t JOIN pg_authid ON true", "SELECT * FROM t, LATERAL (TABLE pg_authid) x",
+	  "SELECT * FROM pg_authid JOIN t ON true",
+	  "SELECT subname FROM pg_subscription JOIN t USING (subconninfo)",
+	  "SELECT subname FROM pg_subscription JOIN t USING (oid) AS j",
+	  "SELECT 1 UNION ALL TABLE pg_authid", "(TABLE pg_authid) EXCEPT SELECT 1",
+	  "SELECT ARRAY(TABLE pg_authid)", "VALUES ((TABLE pg_authid))"},
+	 {"SELECT * FROM t TABLESAMPLE system (1)", "SELECT * FROM t JOIN u USING (oid) AS j"}},
 	{"P69_secrets",
 	 "P69",
 	 NULL,

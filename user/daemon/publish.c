@@ -36,17 +36,10 @@ static int take_marks(const struct session *s, const json_t *results, size_t n,
 		if (found[i].error)
 			continue;
 		found[i].ino = marks[m].ino;
+		found[i].self = marks[m].self;
 		found[i].dev = marks[m++].dev;
 	}
 	return 0;
-}
-
-int publish_take_rules(struct session *s, const json_t *results)
-{
-	s->found = calloc(s->rules.n + 1, sizeof(*s->found));
-	if (!s->found)
-		return -ENOMEM;
-	return take_marks(s, results, s->rules.n, s->found);
 }
 
 static int own_rights(const json_t *fs, uint32_t *ret)
@@ -79,27 +72,38 @@ static bool own_known(const struct session *s, uint32_t dev)
 	return false;
 }
 
-int publish_take_own(struct session *s, const json_t *results)
+static int take_own(struct session *s, const struct policy_found *found)
 {
-	size_t n = json_array_size(s->own);
-	__cleanup_free struct policy_found *found = calloc(n + 1, sizeof(*found));
+	size_t i;
+	json_t *fs;
+	int r = 0;
 
-	if (!found)
-		return -ENOMEM;
-	if (n > OWN_FS_MAX)
-		return -E2BIG;
-	int r = take_marks(s, results, n, found);
-
-	for (size_t i = 0; r == 0 && i < n; i++) {
+	json_array_foreach(s->own, i, fs)
+	{
 		struct pf_own_fs own = {.dev = found[i].dev};
 
-		if (found[i].error || own_known(s, own.dev))
+		if (r < 0 || found[i].error || own_known(s, own.dev))
 			continue;
-		r = own_rights(json_array_get(s->own, i), &own.rights);
+		r = own_rights(fs, &own.rights);
 		if (r == 0)
 			s->own_fs[s->n_own_fs++] = own;
 	}
 	return r;
+}
+
+/* First the rules, then the session's own filesystems. */
+int publish_take_marks(struct session *s, const json_t *results)
+{
+	size_t n_own = json_array_size(s->own);
+
+	if (n_own > OWN_FS_MAX)
+		return -E2BIG;
+	s->found = calloc(s->rules.n + n_own + 1, sizeof(*s->found));
+	if (!s->found)
+		return -ENOMEM;
+	int r = take_marks(s, results, s->rules.n + n_own, s->found);
+
+	return r < 0 ? r : take_own(s, s->found + s->rules.n);
 }
 
 struct endpoint_list {

@@ -24,15 +24,27 @@ static char *path_of(const struct session *s, const char *ending)
 	return asprintf(&path, SESSIONS_DIR "/%s.%s", s->id, ending) < 0 ? NULL : path;
 }
 
+static json_t *probe_counts(const struct session *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < PF_CLASS_MAX; i++)
+		(void)json_array_append_new(list,
+					    json_integer((json_int_t)s->probe_stats.denied[i]));
+	return list;
+}
+
 static json_t *describe(const struct session *s)
 {
-	json_t *o = json_pack(
-		"{s:i, s:s, s:s?, s:b, s:s?, s:s?, s:s?, s:b, s:O?, s:s?, s:I, s:I, s:s?, s:O?}",
-		"v", RECORD_VERSION, "id", s->id, "name", s->name, "running",
-		s->state >= SESSION_RUNNING, "policy_name", s->policy_name, "policy_file",
-		s->policy_file, "policy_text", s->policy_text, "trusted", s->trusted, "command",
-		s->command, "started", s->started, "init", (json_int_t)s->init_pid, "gate",
-		(json_int_t)s->gate.pid, "ca_pem", s->gate.ca_pem, "addresses", s->addresses);
+	json_t *o =
+		json_pack("{s:i, s:s, s:s?, s:b, s:s?, s:s?, s:s?, s:b, s:O?, s:s?, s:I, s:I, "
+			  "s:s?, s:O?, s:o}",
+			  "v", RECORD_VERSION, "id", s->id, "name", s->name, "running",
+			  s->state >= SESSION_RUNNING, "policy_name", s->policy_name, "policy_file",
+			  s->policy_file, "policy_text", s->policy_text, "trusted", s->trusted,
+			  "command", s->command, "started", s->started, "init",
+			  (json_int_t)s->init_pid, "gate", (json_int_t)s->gate.pid, "ca_pem",
+			  s->gate.ca_pem, "addresses", s->addresses, "probe", probe_counts(s));
 	json_t *owner = json_pack(
 		"{s:I, s:I, s:I, s:I, s:s, s:s}", "uid", (json_int_t)s->owner.uid, "gid",
 		(json_int_t)s->owner.gid, "caller", (json_int_t)s->owner.caller, "caller_pid",
@@ -122,6 +134,10 @@ static int take_record(struct session *s, json_t *o, const char *id)
 	s->init_pid = (pid_t)json_integer_value(json_object_get(o, "init"));
 	s->gate.pid = (pid_t)json_integer_value(json_object_get(o, "gate"));
 	s->state = json_is_true(json_object_get(o, "running")) ? SESSION_RUNNING : SESSION_BUILDING;
+	const json_t *probe = json_object_get(o, "probe");
+
+	for (size_t i = 0; i < PF_CLASS_MAX; i++)
+		s->probe_stats.denied[i] = (__u64)json_integer_value(json_array_get(probe, i));
 	return take_owner(s, json_object_get(o, "owner"));
 }
 

@@ -41,8 +41,13 @@ static int on_event(void *arg, const struct pf_event *ev)
 	struct daemon *d = arg;
 	struct session *s = session_by_cgroup(d, ev->session);
 
-	daemon_audit(d, denial_record(s, ev));
-	if (!s)
+	json_t *record = denial_record(s, ev);
+	bool probe = s && s->state == SESSION_STARTING;
+
+	if (probe && record)
+		(void)json_object_set_new(record, "type", json_string("probe"));
+	daemon_audit(d, record);
+	if (!s || probe)
 		return 0;
 	denials_add(s, ev);
 	if (s->policy)

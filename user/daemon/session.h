@@ -25,9 +25,9 @@ enum session_state {
 	SESSION_RESOLVING, /* names of the policy are looked up */
 	SESSION_BUILDING,  /* pinfold-init makes what the session sees */
 	SESSION_MARKING,   /* ... opens the rule paths */
-	SESSION_OWN,	   /* ... opens the roots of the session's own filesystems */
 	SESSION_GATE,	   /* published; the gate starts */
-	SESSION_STARTING,  /* pinfold-init was told to go */
+	SESSION_STARTING,  /* pinfold-init was told to go; the probe runs */
+	SESSION_EXEC,	   /* the probe was refused everything; the command is being executed */
 	SESSION_RUNNING,
 	SESSION_ENDING, /* killed or dying; waiting until its cgroup is empty */
 	SESSION_ENDED,
@@ -102,7 +102,8 @@ struct session {
 	char *reason;	       /* owned: why it ended, once known */
 	bool quarantined;
 	struct denials denials;
-	struct pf_stats stats; /* last read; final once ENDED */
+	struct pf_stats stats;	     /* last read, less what the probe did; final once ENDED */
+	struct pf_stats probe_stats; /* what its probe was refused */
 	uint64_t lost_told;
 	uint64_t allowed, denied; /* statements */
 };
@@ -140,12 +141,10 @@ void session_gate_ready(struct session *s);
 
 /* setup.c: the texts and lists that pinfold-init is told. */
 json_t *setup_message(const struct session *s);
-json_t *setup_mark_rules(struct session *s, struct policy_err *err);
-json_t *setup_mark_own(const struct session *s);
+json_t *setup_mark(struct session *s, struct policy_err *err);
 
 /* publish.c: from marks to the kernel's maps. */
-int publish_take_rules(struct session *s, const json_t *results) __must_check;
-int publish_take_own(struct session *s, const json_t *results) __must_check;
+int publish_take_marks(struct session *s, const json_t *results) __must_check;
 int publish(struct session *s, struct policy_err *err) __must_check;
 /* Where the gate of s may connect, from s->addresses; the caller frees. */
 int publish_upstreams(struct session *s) __must_check;

@@ -169,9 +169,9 @@ const char *session_state_name(const struct session *s)
 	case SESSION_RESOLVING:
 	case SESSION_BUILDING:
 	case SESSION_MARKING:
-	case SESSION_OWN:
 	case SESSION_GATE:
 	case SESSION_STARTING:
+	case SESSION_EXEC:
 		return "starting";
 	case SESSION_RUNNING:
 		return s->quarantined ? "quarantined" : "running";
@@ -191,6 +191,8 @@ void session_read_stats(struct session *s)
 
 	if (r < 0)
 		return; /* not published yet: nothing was denied */
+	for (size_t i = 0; i < PF_CLASS_MAX; i++)
+		s->stats.denied[i] -= s->probe_stats.denied[i];
 }
 
 json_t *session_record(const struct session *s, const char *event)

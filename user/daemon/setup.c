@@ -135,11 +135,6 @@ static size_t find_homes(const struct session *s, char *homes[HOMES_MAX])
 	return n;
 }
 
-static json_t *mark_message(json_t *paths, bool as_caller)
-{
-	return json_pack("{s:{s:o, s:b}}", "mark", "paths", paths, "as_caller", as_caller);
-}
-
 static int make_rules(struct session *s, struct policy_err *err)
 {
 	char *homes[HOMES_MAX];
@@ -163,33 +158,27 @@ static int make_rules(struct session *s, struct policy_err *err)
 	return r;
 }
 
-json_t *setup_mark_rules(struct session *s, struct policy_err *err)
+static json_t *own_paths(const struct session *s)
 {
+	json_t *paths = json_array(), *fs;
+	size_t i;
+
+	json_array_foreach(s->own, i, fs)(void)
+		json_array_append(paths, json_object_get(fs, "path"));
+	return paths;
+}
+
+json_t *setup_mark(struct session *s, struct policy_err *err)
+{
+	if (make_rules(s, err) < 0)
+		return NULL;
 	json_t *paths = json_array();
 
-	if (make_rules(s, err) < 0) {
-		json_decref(paths);
-		return NULL;
-	}
 	for (size_t i = 0; i < s->rules.n; i++)
 		if (json_array_append_new(paths, json_string(s->rules.v[i].path)) < 0) {
 			json_decref(paths);
 			return NULL;
 		}
-	return mark_message(paths, !s->trusted);
-}
-
-json_t *setup_mark_own(const struct session *s)
-{
-	json_t *paths = json_array(), *fs;
-	size_t i;
-
-	json_array_foreach(s->own, i, fs)
-	{
-		if (json_array_append(paths, json_object_get(fs, "path")) < 0) {
-			json_decref(paths);
-			return NULL;
-		}
-	}
-	return mark_message(paths, false);
+	return json_pack("{s:{s:o, s:o, s:b}}", "mark", "paths", paths, "own", own_paths(s),
+			 "as_caller", !s->trusted);
 }

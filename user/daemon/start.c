@@ -115,7 +115,7 @@ static void on_ready(struct session *s, json_t *ready)
 	struct policy_err err = {0};
 
 	s->own = json_incref(json_object_get(ready, "own"));
-	json_t *msg = setup_mark_rules(s, &err);
+	json_t *msg = setup_mark(s, &err);
 
 	if (!msg && err.text[0])
 		session_fail_policy(s, &err);
@@ -125,16 +125,11 @@ static void on_ready(struct session *s, json_t *ready)
 
 static void on_marked(struct session *s, const json_t *results)
 {
-	int r = s->state == SESSION_MARKING ? publish_take_rules(s, results)
-					    : publish_take_own(s, results);
+	int r = publish_take_marks(s, results);
 
 	if (r < 0) {
 		session_fail(s, -r, "the kernel did not note the session's paths: %s",
 			     strerror(-r));
-		return;
-	}
-	if (s->state == SESSION_MARKING) {
-		send_init(s, setup_mark_own(s), SESSION_OWN);
 		return;
 	}
 	if (publish_session(s) < 0)
@@ -147,6 +142,15 @@ static void on_marked(struct session *s, const json_t *results)
 	r = gate_start(s);
 	if (r < 0)
 		session_fail(s, -r, "cannot start the session's gate: %s", strerror(-r));
+}
+
+/* What was refused so far was the probe's; the command has its own count. */
+static void on_probed(struct session *s)
+{
+	ring_drain(s->d);
+	session_read_stats(s);
+	s->probe_stats = s->stats;
+	send_init(s, json_pack("{s:{}}", "exec"), SESSION_EXEC);
 }
 
 static void on_started(struct session *s)
@@ -182,10 +186,11 @@ static void on_init(void *arg, json_t *msg, int *fds, size_t nfds)
 	(void)nfds;
 	if ((v = json_object_get(msg, "ready")) && s->state == SESSION_BUILDING)
 		on_ready(s, v);
-	else if ((v = json_object_get(msg, "marked")) &&
-		 (s->state == SESSION_MARKING || s->state == SESSION_OWN))
+	else if ((v = json_object_get(msg, "marked")) && s->state == SESSION_MARKING)
 		on_marked(s, v);
-	else if (json_object_get(msg, "started") && s->state == SESSION_STARTING)
+	else if (json_object_get(msg, "probed") && s->state == SESSION_STARTING)
+		on_probed(s);
+	else if (json_object_get(msg, "started") && s->state == SESSION_EXEC)
 		on_started(s);
 	else if ((v = json_object_get(msg, "failed")) && json_is_string(v))
 		session_fail(s, ECANCELED, "%s", json_string_value(v));

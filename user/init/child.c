@@ -21,8 +21,8 @@
 
 #define FILES_DEFAULT 4096
 
-/* Descriptors of the probe besides 0-2; it closes the report on exec. */
-enum { PROBE_FD_REPORT = 3, PROBE_FD_SELF = 4 };
+/* Descriptors of the probe besides 0-2; it closes them on exec. */
+enum { PROBE_FD_REPORT = 3, PROBE_FD_SELF = 4, PROBE_FD_GO = 5 };
 
 /* Longest report: one line per act of the probe, and room to spare. */
 #define REPORT_MAX 4096
@@ -37,10 +37,11 @@ static int set_limits(const struct setup *s)
 	return 0;
 }
 
-/* Descriptors: 0-2, the report and the probe. The numbers of the sources are all above these. */
-static int set_descriptors(const struct setup *s, const struct pty *pty, int report)
+/* 0-2 and those of the probe, by way of numbers above all that are in use. */
+static int set_descriptors(const struct setup *s, const struct pty *pty, int report, int go)
 {
-	int fds[] = {INIT_FD_STDIO, INIT_FD_STDIO + 1, INIT_FD_STDIO + 2, report, INIT_FD_PROBE};
+	int fds[] = {INIT_FD_STDIO, INIT_FD_STDIO + 1, INIT_FD_STDIO + 2,
+		     report,	    INIT_FD_PROBE,     go};
 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
 		if (i < 3 && s->tty[i])
@@ -52,7 +53,7 @@ static int set_descriptors(const struct setup *s, const struct pty *pty, int rep
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		if (dup2(fds[i], (int)i) < 0)
 			return -errno;
-	if (syscall(SYS_close_range, PROBE_FD_SELF + 1, ~0U, 0) < 0)
+	if (syscall(SYS_close_range, PROBE_FD_GO + 1, ~0U, 0) < 0)
 		return -errno;
 	return fd_set_cloexec(PROBE_FD_SELF, 1);
 }
@@ -81,122 +82,164 @@ static int exec_probe(char *const argv[], char *const env[])
 	return -errno;
 }
 
-/* What the kernel side alone must refuse: root's rights, no filter. Never returns on success. */
-static int run_kernel_acts(int report)
-{
-	char *argv[] = {"pinfold-probe", "kernel", NULL}, *env[] = {NULL};
-	static const struct setup nothing;
-	static const struct pty no_pty = {-1, -1};
-	int r = set_descriptors(&nothing, &no_pty, report);
-
-	return r < 0 ? r : exec_probe(argv, env);
-}
-
-static int run_command(const struct setup *s, const struct pty *pty, const struct filter *flt,
-		       int report)
-{
-	int r = set_group(pty);
-
-	if (r == 0)
-		r = set_limits(s);
-	if (r == 0)
-		r = set_descriptors(s, pty, report);
-	if (r == 0)
-		r = priv_become(s);
-	if (r < 0)
-		return r;
-	if (chdir(s->cwd) < 0) {
-		r = -errno;
-		(void)dprintf(PROBE_FD_REPORT, "cwd %d\n", -r);
-		return r;
-	}
-	(void)umask(s->umask);
-	reset_signals();
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return -errno;
-	r = filter_load(flt);
-	return r < 0 ? r : exec_probe(s->argv, s->env);
-}
-
-/*
- * Fork one of the two above and read what it reports. "ok" and then the end means that all was
- * refused and, for the command, that its exec succeeded.
- */
+/* One of the two runs of the probe; in its process. Returns only when it cannot. */
 struct stage {
 	const struct setup *s;
 	const struct pty *pty;
 	const struct filter *flt; /* NULL: the kernel's acts */
 };
 
-static int fork_stage(const struct stage *st, pid_t *ret_pid, char report[REPORT_MAX + 1])
+/* What the kernel side alone must refuse: root's rights, no filter. */
+static int run_kernel_acts(int report, int go)
 {
-	int p[2];
+	char *argv[] = {"pinfold-probe", "kernel", NULL}, *env[] = {NULL};
+	static const struct setup nothing;
+	static const struct pty no_pty = {-1, -1};
+	int r = set_descriptors(&nothing, &no_pty, report, go);
 
-	if (pipe2(p, O_CLOEXEC) < 0)
+	return r < 0 ? r : exec_probe(argv, env);
+}
+
+static int enter_cwd(const struct setup *s)
+{
+	if (chdir(s->cwd) == 0)
+		return 0;
+	int r = -errno;
+
+	(void)dprintf(PROBE_FD_REPORT, "cwd %d\n", -r);
+	return r;
+}
+
+static int run_command(const struct stage *st, int report, int go)
+{
+	int r = set_group(st->pty);
+
+	if (r == 0)
+		r = set_limits(st->s);
+	if (r == 0)
+		r = set_descriptors(st->s, st->pty, report, go);
+	if (r == 0)
+		r = priv_become(st->s);
+	if (r == 0)
+		r = enter_cwd(st->s);
+	if (r < 0)
+		return r;
+	(void)umask(st->s->umask);
+	reset_signals();
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
+	r = filter_load(st->flt);
+	return r < 0 ? r : exec_probe(st->s->argv, st->s->env);
+}
+
+__attribute__((noreturn)) static void run_stage(const struct stage *st, int report, int go)
+{
+	int r = st->flt ? run_command(st, report, go) : run_kernel_acts(report, go);
+
+	/* Where the report is by now depends on how far it got. */
+	if (dprintf(report, "start %d\n", -r) < 0)
+		(void)dprintf(PROBE_FD_REPORT, "start %d\n", -r);
+	_exit(RUN_EXIT_PINFOLD);
+}
+
+static int fork_stage(const struct stage *st, struct child *ret)
+{
+	int report[2], go[2];
+
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return -errno;
+	if (pipe2(go, O_CLOEXEC) < 0) {
+		int r = -errno;
+
+		close(report[0]);
+		close(report[1]);
+		return r;
+	}
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		int r = st->flt ? run_command(st->s, st->pty, st->flt, p[1])
-				: run_kernel_acts(p[1]);
-
-		(void)dprintf(p[1], "start %d\n", -r);
-		_exit(RUN_EXIT_PINFOLD);
+		close(go[1]); /* or it would not see pid 1 give up */
+		run_stage(st, report[1], go[0]);
 	}
-	close(p[1]);
-	ssize_t n = pid < 0 ? -errno : fd_read_full(p[0], report, REPORT_MAX);
+	int r = pid < 0 ? -errno : 0;
 
-	close(p[0]);
+	close(report[1]);
+	close(go[0]);
+	*ret = (struct child){.pid = pid, .report = report[0], .go = go[1]};
+	return r;
+}
+
+/* "ok", or all that there is to say instead. */
+static int read_report(struct child *c, char report[REPORT_MAX + 1])
+{
+	static const char ok[] = "ok\n";
+	ssize_t n = fd_read_full(c->report, report, sizeof(ok) - 1);
+
 	if (n < 0)
 		return (int)n;
 	report[n] = '\0';
-	*ret_pid = pid;
+	if (strcmp(report, ok) == 0)
+		return 0;
+	ssize_t more = fd_read_full(c->report, report + n, REPORT_MAX - (size_t)n);
+
+	if (more < 0)
+		return (int)more;
+	report[n + more] = '\0';
 	return 0;
 }
 
-/* One line that the probe or run_command() left instead of, or after, "ok". */
+/* One line that the probe, or what was to become it, left instead of "ok". */
 static int judge(const struct setup *s, const char *report, struct failure *f)
 {
 	int err = 0;
-	const char *rest = strncmp(report, "ok\n", 3) == 0 ? report + 3 : report;
 
-	if (rest != report && *rest == '\0')
+	if (strcmp(report, "ok\n") == 0)
 		return 0;
-	if (sscanf(rest, "exec %d", &err) == 1) {
-		f->code = err == ENOENT ? RUN_EXIT_NOTFOUND : RUN_EXIT_NOEXEC;
-		return fail(f, err, "%s: %s", s->argv[0],
-			    err == ENOENT ? "command not found" : strerror(err));
-	}
-	if (sscanf(rest, "cwd %d", &err) == 1)
+	if (sscanf(report, "cwd %d", &err) == 1)
 		return fail(f, err,
 			    "cannot enter %s inside the session: %s. /tmp, /var/tmp and /run are "
 			    "the session's own: name the directory in files.read or files.write",
 			    s->cwd, strerror(err));
-	if (sscanf(rest, "start %d", &err) == 1)
+	if (sscanf(report, "start %d", &err) == 1)
 		return fail(f, err, "cannot start the command's process: %s", strerror(err));
 	return fail(f, EPERM, "the session does not hold, so nothing was started in it: %s",
-		    *rest ? rest : "the probe ended without a report");
+		    *report ? report : "the probe ended without a report");
+}
+
+static int run_probe(const struct stage *st, struct child *ret, struct failure *f)
+{
+	char report[REPORT_MAX + 1];
+	int r = fork_stage(st, ret);
+
+	if (r == 0)
+		r = read_report(ret, report);
+	if (r < 0)
+		return fail(f, -r, "cannot start the probe: %s", strerror(-r));
+	return judge(st->s, report, f);
+}
+
+static void child_close(struct child *c)
+{
+	fd_close(&c->report);
+	fd_close(&c->go);
 }
 
 static int try_kernel(const struct setup *s, const struct pty *pty, struct failure *f)
 {
 	const struct stage st = {.s = s, .pty = pty};
-	char report[REPORT_MAX + 1];
-	pid_t pid;
-	int status, r = fork_stage(&st, &pid, report);
+	struct child c = CHILD_INIT;
+	int r = run_probe(&st, &c, f);
 
-	if (r < 0)
-		return fail(f, -r, "cannot start the probe: %s", strerror(-r));
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	child_close(&c);
+	while (c.pid > 0 && waitpid(c.pid, NULL, 0) < 0 && errno == EINTR)
 		;
-	return judge(s, report, f);
+	return r;
 }
 
-int child_start(const struct setup *s, struct pty *pty, pid_t *ret_pid, struct failure *f)
+int child_probe(const struct setup *s, const struct pty *pty, struct child *ret, struct failure *f)
 {
 	struct stage st = {.s = s, .pty = pty};
 	struct filter *flt = NULL;
-	char report[REPORT_MAX + 1];
 	int r = try_kernel(s, pty, f);
 
 	if (r < 0)
@@ -205,9 +248,27 @@ int child_start(const struct setup *s, struct pty *pty, pid_t *ret_pid, struct f
 	if (r < 0)
 		return fail(f, -r, "cannot make the system call filter: %s", strerror(-r));
 	st.flt = flt;
-	r = fork_stage(&st, ret_pid, report);
+	r = run_probe(&st, ret, f);
 	filter_free(flt);
-	if (r < 0)
-		return fail(f, -r, "cannot start the command's process: %s", strerror(-r));
-	return judge(s, report, f);
+	return r;
+}
+
+/* The end of the report without a word means that the exec succeeded. */
+int child_exec(const struct setup *s, struct child *c, struct failure *f)
+{
+	char report[REPORT_MAX + 1];
+	int err = 0, r = fd_write_all(c->go, "g", 1);
+	ssize_t n = r < 0 ? r : fd_read_full(c->report, report, REPORT_MAX);
+
+	child_close(c);
+	if (n < 0)
+		return fail(f, (int)-n, "the command's process is gone: %s", strerror((int)-n));
+	report[n] = '\0';
+	if (n == 0)
+		return 0;
+	if (sscanf(report, "exec %d", &err) != 1)
+		return fail(f, EPROTO, "the command's process said what was not expected");
+	f->code = err == ENOENT ? RUN_EXIT_NOTFOUND : RUN_EXIT_NOEXEC;
+	return fail(f, err, "%s: %s", s->argv[0],
+		    err == ENOENT ? "command not found" : strerror(err));
 }

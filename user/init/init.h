@@ -78,10 +78,11 @@ int files_make(const struct setup *s, struct failure *f) __must_check;
 int files_write_ca(const char *pem, struct failure *f) __must_check;
 
 /*
- * marks.c: open the rule paths in order, so that the kernel notes who they are, and hold them for
- * as long as the session lives. The reply has, for each path, 0 or a positive errno.
+ * marks.c: open the rule paths of {"paths":[..],"own":[..],"as_caller":b} in order, so that the
+ * kernel notes who they are, and hold them for as long as the session lives. as_caller: the first
+ * list with the rights of the caller. The reply has, for each path, 0 or a positive errno.
  */
-int marks_make(json_t *paths, const struct setup *as_caller, json_t **ret_results) __must_check;
+int marks_make(const json_t *mark, const struct setup *s, json_t **ret_results) __must_check;
 
 /* priv.c: identities and capabilities. */
 int priv_borrow(const struct setup *s) __must_check; /* act with the caller's rights ... */
@@ -101,9 +102,18 @@ int filter_make(struct filter **ret) __must_check;
 int filter_load(const struct filter *flt) __must_check;
 void filter_free(struct filter *flt);
 
-/* child.c: start the command by way of the probe. On success *ret_pid runs it. */
-int child_start(const struct setup *s, struct pty *pty, pid_t *ret_pid,
+/*
+ * child.c: the command's process, by way of the probe. Between the two calls it stands still with
+ * everything proven, so that what is counted from then on is the command's own.
+ */
+struct child {
+	pid_t pid;
+	int report, go; /* owned; -1: none */
+};
+#define CHILD_INIT ((struct child){.pid = -1, .report = -1, .go = -1})
+int child_probe(const struct setup *s, const struct pty *pty, struct child *ret,
 		struct failure *f) __must_check;
+int child_exec(const struct setup *s, struct child *c, struct failure *f) __must_check;
 
 /* serve.c: reap, forward signals, until the command has ended; tells CLI and end file. */
 void serve(const struct setup *s, const struct pty *pty, pid_t pid);

@@ -76,30 +76,19 @@ static int build(const struct setup *s, struct failure *f)
 	return r < 0 ? r : files_make(s, f);
 }
 
-/* {"mark":{"paths":[..],"as_caller":b}} -> {"marked":[0,errno,..]} until {"go":..} comes. */
+/* {"mark":..} -> {"marked":[0,errno,..]}, then wait for {"go":..}. */
 static int answer_marks(const struct setup *s, json_t **ret_go)
 {
-	for (;;) {
-		json_t *msg = NULL, *results = NULL;
-		int r = msg_recv(INIT_FD_DAEMON, INIT_MSG_MAX, &msg);
+	json_t *msg = NULL, *results = NULL;
+	int r = msg_recv(INIT_FD_DAEMON, INIT_MSG_MAX, &msg);
 
-		if (r < 0)
-			return r;
-		json_t *mark = json_object_get(msg, "mark");
-
-		if (!mark) {
-			*ret_go = msg;
-			return 0;
-		}
-		bool caller = json_is_true(json_object_get(mark, "as_caller"));
-
-		r = marks_make(json_object_get(mark, "paths"), caller ? s : NULL, &results);
-		json_decref(msg);
-		if (r == 0)
-			r = msg_send(INIT_FD_DAEMON, json_pack("{s:o}", "marked", results));
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
+	r = marks_make(json_object_get(msg, "mark"), s, &results);
+	json_decref(msg);
+	if (r == 0)
+		r = msg_send(INIT_FD_DAEMON, json_pack("{s:o}", "marked", results));
+	return r < 0 ? r : msg_recv(INIT_FD_DAEMON, INIT_MSG_MAX, ret_go);
 }
 
 static int prepare(struct setup *s, json_t **ret_go, struct failure *f)
@@ -122,9 +111,22 @@ static int prepare(struct setup *s, json_t **ret_go, struct failure *f)
 	return r < 0 ? fail(f, -r, "the daemon went away during the start") : 0;
 }
 
+/* All is proven; the daemon counts from here on, and says when it does. */
+static int await_exec(struct failure *f)
+{
+	json_t *msg = NULL;
+	int r = msg_send(INIT_FD_DAEMON, json_pack("{s:{}}", "probed"));
+
+	if (r == 0)
+		r = msg_recv(INIT_FD_DAEMON, INIT_MSG_MAX, &msg);
+	json_decref(msg);
+	return r < 0 ? fail(f, -r, "the daemon went away during the start") : 0;
+}
+
 static int start(const struct setup *s, json_t *go, struct pty *pty, pid_t *ret_pid,
 		 struct failure *f)
 {
+	struct child child = CHILD_INIT;
 	const char *pem = json_string_value(json_object_get(json_object_get(go, "go"), "ca_pem"));
 	int r = pem ? files_write_ca(pem, f) : 0;
 
@@ -138,9 +140,14 @@ static int start(const struct setup *s, json_t *go, struct pty *pty, pid_t *ret_
 	/* From here on the terminal is the CLI's alone; the end of it must be seen there. */
 	fd_cleanup(&pty->master);
 	pty->master = -1;
-	r = child_start(s, pty, ret_pid, f);
+	r = child_probe(s, pty, &child, f);
+	if (r == 0)
+		r = await_exec(f);
+	if (r == 0)
+		r = child_exec(s, &child, f);
 	if (r < 0)
 		return r;
+	*ret_pid = child.pid;
 	r = priv_keep_kill();
 	return r < 0 ? fail(f, -r, "cannot drop capabilities: %s", strerror(-r)) : 0;
 }

@@ -52,20 +52,27 @@ static int mark_all(json_t *paths, json_t *results)
 	return 0;
 }
 
-int marks_make(json_t *paths, const struct setup *as_caller, json_t **ret_results)
+static int mark_as_caller(json_t *paths, const struct setup *s, json_t *results)
 {
-	json_t *results = json_array();
-	int r = results ? 0 : -ENOMEM;
+	int r = priv_borrow(s);
 
-	if (r == 0 && as_caller)
-		r = priv_borrow(as_caller);
 	if (r == 0)
 		r = mark_all(paths, results);
-	if (as_caller) {
-		int back = priv_return();
+	int back = priv_return();
 
-		r = r < 0 ? r : back;
-	}
+	return r < 0 ? r : back;
+}
+
+int marks_make(const json_t *mark, const struct setup *s, json_t **ret_results)
+{
+	bool as_caller = json_is_true(json_object_get(mark, "as_caller"));
+	json_t *paths = json_object_get(mark, "paths"), *results = json_array();
+	int r = results ? 0 : -ENOMEM;
+
+	if (r == 0)
+		r = as_caller ? mark_as_caller(paths, s, results) : mark_all(paths, results);
+	if (r == 0)
+		r = mark_all(json_object_get(mark, "own"), results);
 	if (r < 0) {
 		json_decref(results);
 		return r;

@@ -152,10 +152,11 @@ static int start(const struct setup *s, json_t *go, struct pty *pty, pid_t *ret_
 	return r < 0 ? fail(f, -r, "cannot drop capabilities: %s", strerror(-r)) : 0;
 }
 
+/* The CLI first: what it hears from the daemon then is not news. */
 static void tell_failure(const struct failure *f)
 {
-	msg_tell(INIT_FD_DAEMON, json_pack("{s:s}", "failed", f->text));
 	msg_tell(INIT_FD_RUN, json_pack("{s:s, s:i}", "failed", f->text, "code", f->code));
+	msg_tell(INIT_FD_DAEMON, json_pack("{s:s}", "failed", f->text));
 }
 
 /* The command has begun: from here on the session is its own. */

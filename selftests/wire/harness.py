@@ -40,17 +40,16 @@ CREATE SEQUENCE serial_numbers;
 CREATE TABLE witness (at timestamptz DEFAULT now(), what text);
 CREATE FUNCTION write_something() RETURNS int LANGUAGE plpgsql AS
 $$ BEGIN INSERT INTO public.witness (what) VALUES ('function'); RETURN 1; END $$;
-CREATE FUNCTION lift_and_write(a int, b int) RETURNS int LANGUAGE plpgsql AS
+CREATE FUNCTION lift_and_write() RETURNS int LANGUAGE plpgsql AS
 $$ BEGIN
 PERFORM set_config('transaction_read_only', 'off', false);
-INSERT INTO public.witness (what) VALUES ('operator'); RETURN 1; END $$;
-CREATE OPERATOR ### (LEFTARG = int, RIGHTARG = int, FUNCTION = lift_and_write);
-CREATE FUNCTION default_off(a int, b int) RETURNS int LANGUAGE plpgsql AS
+INSERT INTO public.witness (what) VALUES ('view'); RETURN 1; END $$;
+CREATE VIEW lifting AS SELECT lift_and_write() AS a;
+CREATE FUNCTION default_off() RETURNS int LANGUAGE plpgsql AS
 $$ BEGIN
 PERFORM set_config('default_transaction_read_only', 'off', false); RETURN 1; END $$;
-CREATE OPERATOR #%# (LEFTARG = int, RIGHTARG = int, FUNCTION = default_off);
-CREATE FUNCTION make_lo(a int, b int) RETURNS oid LANGUAGE sql AS $$ SELECT lo_create(0) $$;
-CREATE OPERATOR #+# (LEFTARG = int, RIGHTARG = int, FUNCTION = make_lo);
+CREATE VIEW switching AS SELECT default_off() AS a;
+CREATE VIEW making AS SELECT lo_create(0) AS a;
 GRANT ALL ON ALL TABLES IN SCHEMA public TO reader, reader_md5, reader_clear;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO reader, reader_md5, reader_clear;
 GRANT CREATE ON SCHEMA public TO reader, reader_md5, reader_clear;
@@ -72,6 +71,7 @@ class Failure(Exception):
 
 
 def free_port():
+    """A TCP port of 127.0.0.1 that nobody has now."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
@@ -178,7 +178,8 @@ log_statement = 'all'
                          "SELECT count(*) FROM pg_prepared_xacts; "
                          "SELECT count(*) FROM pg_replication_slots; "
                          "SELECT last_value, is_called FROM serial_numbers; "
-                         "SELECT rolname, rolpassword, rolconfig FROM pg_authid ORDER BY 1; "
+                         "SELECT rolname, rolpassword FROM pg_authid ORDER BY 1; "
+                         "SELECT count(*) FROM pg_db_role_setting; "
                          "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'; "
                          "SELECT datname FROM pg_database ORDER BY 1")
         return "\n".join(lines) + more

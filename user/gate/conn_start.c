@@ -23,7 +23,7 @@ static const struct {
 } settings[] = {
 	{"application_name", NULL, APPLICATION_NAME_MAX}, /* any printable ASCII */
 	{"DateStyle", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ, ", 32},
-	{"IntervalStyle", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_", 32},
+	{"IntervalStyle", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_", 32},
 	{"TimeZone", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-/:,.<>", 64},
 	{"extra_float_digits", "-0123456789", 3},
 };

@@ -90,7 +90,10 @@ static __always_inline enum pf_reason pf_agent_dest(const struct pf_label *me,
 	return pf_is_gate_port(t->port) ? PF_REASON_GATE_PORT : PF_REASON_NONE;
 }
 
-/* May the gate of a session connect to t? */
+/*
+ * May the gate of a session send to t? Over TCP to its upstreams. The only UDP sockets it has are the
+ * listeners that its first stage bound to loopback, and those answer there.
+ */
 static __always_inline enum pf_reason pf_gate_dest(const struct pf_label *me,
 						   const struct pf_dest *t)
 {
@@ -98,6 +101,8 @@ static __always_inline enum pf_reason pf_gate_dest(const struct pf_label *me,
 
 	if (!pf_live(me))
 		return PF_REASON_NO_SESSION;
+	if (t->proto == IPPROTO_UDP_NR && pf_is_loopback(t->addr32))
+		return PF_REASON_NONE;
 	pf_dest_key(&key, me->session, t);
 	if (bpf_map_lookup_elem(&pf_upstreams, &key))
 		return PF_REASON_NONE;

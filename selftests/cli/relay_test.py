@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The relay of "pinfold run" alone: terminal, pipes, sockets, signals, exit status. The other end is
 relay_peer, which runs commands without confinement. Each behaviour is compared with the same command
 run without Pinfold where a shell or a terminal decides what is right.
 
-usage: relay_test.py PINFOLD RELAY_PEER
+Run by run.py.
 """
 import errno
 import fcntl
@@ -92,6 +91,21 @@ class Relay(unittest.TestCase):
                         PATH="/usr/local/bin:/usr/bin:/bin")
         self.env.pop("PGPASSWORD", None)
         self.terminals = []
+        self.job = self.write_job()
+
+    def write_job(self):
+        """A command that is ready, is interrupted and goes on without a race of its own: a shell
+        that just starts a child sees a signal only when the child has ended."""
+        path = os.path.join(self.dir.name, "job.py")
+        with open(path, "w") as f:
+            f.write("import os, signal\n"
+                    "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+                    "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCONT])\n"
+                    "os.write(2, b'ready\\n')\n"
+                    "while True:\n"
+                    "    signal.sigwait([signal.SIGCONT])\n"
+                    "    os.write(2, b'again\\n')\n")
+        return f"{sys.executable} {path}"
 
     def tearDown(self):
         for t in self.terminals:
@@ -263,7 +277,7 @@ class Interactive(Relay):
         self.assertEqual(t.process.wait(DEADLINE), 6)
 
     def test_interrupt_key_kills(self):
-        t = self.session("sh", "-c", "echo ready; exec sleep 100")
+        t = self.session(*self.job.split())
         t.expect(b"ready\r\n")
         t.send(b"\x03")
         self.assertEqual(t.process.wait(DEADLINE), 128 + signal.SIGINT)
@@ -295,15 +309,7 @@ class Interactive(Relay):
         self.assertEqual(t.process.wait(DEADLINE), 11)
 
     def test_stop_and_go_on_as_a_job(self):
-        # no shell: one that waits in vfork(2) for a child that has stopped cannot stop itself
-        path = os.path.join(self.dir.name, "job.py")
-        with open(path, "w") as f:
-            f.write("import signal\n"
-                    "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
-                    "signal.signal(signal.SIGCONT, lambda *_: print('again', flush=True))\n"
-                    "print('ready', flush=True)\n"
-                    "while True:\n    signal.pause()\n")
-        for command in (f"{sys.executable} {path}", f"{PINFOLD} run {sys.executable} {path}"):
+        for command in (self.job, f"{PINFOLD} run {self.job}"):
             t = self.shell()
             t.send(command.encode() + b"\r")
             t.expect(rb"\nready\r\n")
@@ -340,7 +346,7 @@ class Interactive(Relay):
 
     def test_pipeline_is_interrupted_as_a_whole(self):
         t = self.shell()
-        t.send(f"{PINFOLD} run sh -c 'echo ready >&2; sleep 100' | cat\r".encode())
+        t.send(f"{PINFOLD} run {self.job} | cat\r".encode())
         t.expect(rb"\nready\r+\n")
         t.send(b"\x03")
         t.expect(rb"\$ ")
@@ -383,7 +389,3 @@ class Interactive(Relay):
         t.expect(rb"\$ ")
         t.send(b"echo status=$?\r")
         t.expect(rb"status=143\r\n")
-
-
-if __name__ == "__main__":
-    unittest.main(argv=[sys.argv[0], "-v", *sys.argv[3:]])

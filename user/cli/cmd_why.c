@@ -66,29 +66,33 @@ static int print_reply(const json_t *reply, bool json)
 	return cli_finish();
 }
 
-/* The newest lines of what the file holds. */
-static json_t *read_why_file(long lines)
+static json_t *read_why_file(void)
 {
 	__cleanup_free char *text = NULL;
 	size_t len;
 	int r = file_read(AT_FDCWD, CTL_WHY_FILE, WHY_FILE_MAX, &text, &len);
 	json_t *reply = r < 0 ? NULL : json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-	json_t *denials = json_object_get(reply, "denials");
 
 	if (!reply)
 		(void)cli_fail("%s: %s", CTL_WHY_FILE,
 			       r < 0 ? strerrordesc_np(-r) : "not understood");
+	return reply;
+}
+
+static void keep_newest(json_t *reply, long lines)
+{
+	json_t *denials = json_object_get(reply, "denials");
+
 	while (json_array_size(denials) > (size_t)lines)
 		if (json_array_remove(denials, 0) < 0)
-			break;
-	return reply;
+			return;
 }
 
 static json_t *ask(const char *session, long lines)
 {
 	/* a session sees its own /run, with this file and without the daemon's socket */
 	if (!session && access(CTL_WHY_FILE, F_OK) == 0 && access(cli_socket_path(), F_OK) < 0)
-		return read_why_file(lines);
+		return read_why_file();
 	json_t *args = json_pack("{s:I}", "lines", (json_int_t)lines);
 
 	if (args && session && json_object_set_new(args, "session", json_string(session)) < 0) {
@@ -118,6 +122,7 @@ int cmd_why(struct cli_args *args)
 
 	if (!reply)
 		return CLI_FAILURE;
+	keep_newest(reply, lines);
 	r = print_reply(reply, json);
 	json_decref(reply);
 	return r;

@@ -360,12 +360,13 @@ static bool one_round(struct relay *r)
 	for (nfds_t i = POLL_FIXED; i < round.n; i++)
 		if (round.fds[i].revents)
 			(void)pump_step(&r->pumps[round.pump[i - POLL_FIXED]]);
+	/* the channel before signals: "started" decides what a signal means */
+	if (round.fds[POLL_CHANNEL].revents)
+		read_channel(r);
 	if (round.fds[POLL_SIGNALS].revents)
 		read_signals(r);
 	if (round.fds[POLL_CTL].revents)
 		read_ctl(r);
-	if (round.fds[POLL_CHANNEL].revents)
-		read_channel(r);
 	return true;
 }
 

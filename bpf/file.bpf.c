@@ -116,7 +116,7 @@ static __always_inline void leave_mark(const struct file *f)
 	key.index = l->marks++;
 	mark.ino = inode->i_ino;
 	mark.dev = inode->i_sb->s_dev;
-	mark.mode = inode->i_mode;
+	mark.self = pf_self(inode);
 	if (bpf_map_update_elem(&pf_marks, &key, &mark, BPF_ANY))
 		pf_count_error(PF_SITE_MARK);
 }

@@ -10,6 +10,20 @@
 #include "lib/common.bpf.h"
 #include "lib/maps.bpf.h"
 
+/*
+ * (dev, ino) is not unique: an overlay without xino gives its files the numbers that they have in
+ * their layers. The address of the inode is, while somebody holds it, and pid 1 of the session
+ * holds every inode that has a rule. The verifier turns a pointer into a number only by subtracting
+ * another; a map's address stays the same as long as the rules do.
+ */
+static __always_inline __u32 pf_self(const struct inode *inode)
+{
+	__u64 n = (__u64)inode;
+
+	asm volatile("%0 -= %1" : "+r"(n) : "r"(&pf_admin));
+	return n >> 3;
+}
+
 struct pf_verdict {
 	__u32 rights;
 	__u32 rule;
@@ -36,6 +50,7 @@ static __always_inline struct pf_rule *pf_walk(void *policy, struct dentry *d,
 		inode = d->d_inode;
 		if (inode) {
 			key.ino = inode->i_ino;
+			key.self = pf_self(inode);
 			rule = bpf_map_lookup_elem(policy, &key);
 			if (rule)
 				return rule;
@@ -77,6 +92,7 @@ static __always_inline struct pf_rule *pf_name_rule(void *policy, struct dentry 
 	if (!inode)
 		return NULL;
 	key.ino = inode->i_ino;
+	key.self = pf_self(inode);
 	key.dev = dir->d_sb->s_dev;
 	key.name = pf_hash_name(pf_name_addr(child), child->d_name.len);
 	if (!key.name)
@@ -94,6 +110,7 @@ static __always_inline struct pf_rule *pf_own_rule(void *policy, struct dentry *
 	if (!inode)
 		return NULL;
 	key.ino = inode->i_ino;
+	key.self = pf_self(inode);
 	key.dev = d->d_sb->s_dev;
 	return bpf_map_lookup_elem(policy, &key);
 }

@@ -29,8 +29,8 @@
 struct pf_rule_key {
 	__u64 ino; /* i_ino as the kernel sees it; learned through pf_marks, never from stat(2) */
 	__u64 name;
-	__u32 dev; /* kernel encoding of s_dev */
-	__u32 pad;
+	__u32 dev;  /* kernel encoding of s_dev */
+	__u32 self; /* which of several inodes of that number; learned together with ino */
 };
 PF_ASSERT_SIZE(struct pf_rule_key, 24);
 
@@ -59,7 +59,7 @@ PF_ASSERT_SIZE(struct pf_mark_key, 16);
 struct pf_mark {
 	__u64 ino;
 	__u32 dev;
-	__u32 mode; /* i_mode */
+	__u32 self; /* as in pf_rule_key */
 };
 PF_ASSERT_SIZE(struct pf_mark, 16);
 

@@ -72,7 +72,8 @@ static void put(struct builder *b, const struct policy_found *at, uint64_t name,
 		const struct pf_rule *value, bool denies)
 {
 	b->v[b->n++] = (struct draft){
-		.e = {.key = {.ino = at->ino, .name = name, .dev = at->dev}, .value = *value},
+		.e = {.key = {.ino = at->ino, .name = name, .dev = at->dev, .self = at->self},
+		      .value = *value},
 		.denies = denies,
 	};
 }

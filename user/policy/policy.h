@@ -223,6 +223,7 @@ struct policy_found {
 	int error;    /* 0: opened; else a positive errno */
 	uint64_t ino; /* from pf_marks */
 	uint32_t dev;
+	uint32_t self;
 };
 
 struct policy_entry {

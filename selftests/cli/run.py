@@ -7,6 +7,7 @@ usage: run.py PINFOLD RELAY_PEER [TEST...]    (commands_test.Commands.test_help,
 import sys
 import unittest
 
+sys.dont_write_bytecode = True  # nothing of ours outside build/
 MODULES = ["commands_test", "relay_test"]  # these look at the two programs in sys.argv
 
 

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "base/fd.h"
+#include "base/stamp.h"
 #include "audit/tail.h"
 
 struct audit {
@@ -22,25 +23,6 @@ struct audit {
 	uint64_t lost; /* not yet told in a loss record */
 	bool torn;     /* the file does not end in a newline */
 };
-
-/* RFC 3339 in UTC with nanoseconds: 30 bytes and the NUL */
-struct stamp {
-	char text[48];
-};
-
-static struct stamp stamp_now(void)
-{
-	struct timespec ts;
-	struct tm tm;
-	struct stamp s;
-
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	gmtime_r(&ts.tv_sec, &tm);
-	size_t n = strftime(s.text, sizeof(s.text), "%Y-%m-%dT%H:%M:%S", &tm);
-
-	(void)snprintf(s.text + n, sizeof(s.text) - n, ".%09ldZ", ts.tv_nsec);
-	return s;
-}
 
 /* {"seq":..,"time":..} and then the record's own members, in the record's order. */
 static char *make_line(uint64_t seq, const json_t *record)

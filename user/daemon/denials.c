@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/stamp.h"
 #include "daemon/session.h"
 
 /* Room for an address and port, or for a name of PF_EVENT_NAME bytes with each byte escaped. */
@@ -62,14 +63,15 @@ static void plain(char *text)
 
 json_t *denial_record(const struct session *s, const struct pf_event *ev)
 {
+	const struct stamp at = stamp_of_boottime(ev->time_ns);
 	struct object_text object = object_of(ev);
 	char comm[sizeof(ev->comm) + 1] = "", number[24]; /* 20 digits */
 
 	memcpy(comm, ev->comm, sizeof(ev->comm));
 	plain(comm);
 	(void)snprintf(number, sizeof(number), "%llu", (unsigned long long)ev->session);
-	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:s, s:i, s:s, s:i, s:i, s:i, s:s, s:i, s:s}",
-			 "type", "denial", "session", s ? s->id : number, "kseq",
+	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:i, s:s, s:i, s:i, s:i, s:s, s:i, s:s}",
+			 "type", "denial", "at", at.text, "session", s ? s->id : number, "kseq",
 			 (json_int_t)ev->seq, "class", pf_class_name(ev->klass), "hook",
 			 pf_hook_name(ev->hook), "reason", pf_reason_name(ev->reason), "rule",
 			 (int)ev->rule, "object", object.text, "pid", (int)ev->pid, "tid",

@@ -13,6 +13,7 @@
 #include <sys/un.h>
 
 #include "base/fd.h"
+#include "base/stamp.h"
 #include "gate/limits.h"
 
 #define DAEMON_SOCKET "/run/pinfold/gate.sock"
@@ -287,12 +288,13 @@ void record_statement(struct recorder *r, const struct record_statement *s)
 	int ret = buf_reserve(&b, OBJECT_ROOM);
 
 	if (ret == 0)
-		ret = buf_printf(&b,
-				 "{\"type\":\"statement\",\"db\":\"%s\",\"conn\":%" PRIu64
-				 ",\"verdict\":\"%s\",\"kind\":\"%s\",\"fingerprint\":\"%016" PRIx64
-				 "\",\"bytes\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"us\":%" PRIu64,
-				 s->db, s->conn, verdict_word(s->verdict), sql_kind_name(q->kind),
-				 q->fingerprint, s->bytes, s->rows, s->us);
+		ret = buf_printf(
+			&b,
+			"{\"type\":\"statement\",\"at\":\"%s\",\"db\":\"%s\",\"conn\":%" PRIu64
+			",\"verdict\":\"%s\",\"kind\":\"%s\",\"fingerprint\":\"%016" PRIx64
+			"\",\"bytes\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"us\":%" PRIu64,
+			stamp_now().text, s->db, s->conn, verdict_word(s->verdict),
+			sql_kind_name(q->kind), q->fingerprint, s->bytes, s->rows, s->us);
 	if (ret == 0 && denied)
 		ret = buf_printf(&b, ",\"rule\":\"%s\"", q->rule);
 	if (ret == 0 && denied)

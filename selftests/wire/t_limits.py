@@ -1,1 +1,192 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Bounds, the boxed parser's crashes, pinfoldd's end."""
+
+import os
+import signal
+import threading
+
+from harness import wait_for
+from raw import SYNC, Closed, Raw, bind, error_of, execute, kinds, msg, parse, query, rows_of, startup
+from suite import check, test
+
+
+def serves(gate):
+    with Raw(gate.port) as c:
+        check(rows_of(c.ask(query("SELECT 1"))) == [["1"]], "does not serve")
+
+
+@test("one row of 64 MiB, and many rows, in bounded memory")
+def big_rows(world):
+    gate = world.new_gate()
+    with Raw(gate.port) as c:
+        c.ask(query("SELECT 1"))
+        before = gate.rss_kib()
+        n = 64 * 1024 * 1024
+        c.send(query(f"SELECT repeat('x', {n})"))
+        out = c.until("Z")
+        check(error_of(out) is None, error_of(out))
+        row = [m for m in out if m.kind == "D"][0]
+        check(len(row.body) == n + 6, len(row.body))
+        c.send(query("SELECT repeat('y', 1000) FROM generate_series(1, 60000)"))
+        check(sum(1 for m in c.until("Z") if m.kind == "D") == 60000, "rows")
+        c.send(query("COPY (SELECT repeat('z', 1000) FROM generate_series(1, 60000)) TO STDOUT"))
+        check(sum(1 for m in c.until("Z") if m.kind == "d") == 60000, "COPY rows")
+        grown = gate.rss_kib() - before
+        check(grown < 8 * 1024, f"grew by {grown} KiB")
+    gate.stop()
+
+
+@test("a client that does not read stops the server, not the gate")
+def dead_reader(world):
+    gate = world.new_gate()
+    before = gate.rss_kib()
+    slow = [Raw(gate.port) for _ in range(4)]
+    for c in slow:
+        c.send(query("SELECT repeat('y', 1000) FROM generate_series(1, 200000)"))
+    waiting = ("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientWrite' AND "
+               "usename = 'reader'")
+    wait_for("the server waits", lambda: world.pg.psql(waiting).strip() == "4")
+    serves(gate)
+    grown = gate.rss_kib() - before
+    check(grown < 16 * 1024, f"grew by {grown} KiB")
+    check(sum(1 for m in slow[0].until("Z") if m.kind == "D") == 200000, "then it reads on")
+    for c in slow:
+        c.close()
+    gate.stop()
+
+
+@test("a server that does not read stops the client: a long pipeline arrives whole")
+def long_pipeline(world):
+    n = 3000
+    with Raw(world.gate.port) as c:
+        one = parse("SELECT $1::int") + bind(values=["7"]) + execute()
+        sender = threading.Thread(target=lambda: c.send(one * n, SYNC))
+        sender.start()
+        out = c.until("Z")
+        sender.join()
+        check(kinds(out) == "12DC" * n + "Z", len(out))
+
+
+@test("prepared statements: 1024, not 1025; portals: 256, not 257")
+def names(world):
+    with Raw(world.gate.port) as c:
+        for i in range(1024):
+            check(kinds(c.ask(parse("SELECT 1", f"s{i}"), SYNC)) == "1Z", i)
+        e = error_of(c.ask(parse("SELECT 1", "more"), SYNC))
+        check(e["C"] == "53400", e)
+        check(kinds(c.ask(bind("", "s1023"), execute(), SYNC)) == "2DCZ", "the last one")
+        check(kinds(c.ask(query("DEALLOCATE s5"))) == "CZ", "make room")
+        check(kinds(c.ask(parse("SELECT 1", "more"), SYNC)) == "1Z", "room")
+        c.ask(query("BEGIN"))
+        for i in range(256):
+            check(kinds(c.ask(bind(f"p{i}", "s1"), SYNC)) == "2Z", i)
+        e = error_of(c.ask(bind("more", "s1"), SYNC))
+        check(e["C"] == "53400", e)
+        c.ask(query("ROLLBACK"))
+        check(kinds(c.ask(query("DEALLOCATE ALL"))) == "CZ", "all gone")
+        check(kinds(c.ask(parse("SELECT 1", "s1"), SYNC)) == "1Z", "the name is free")
+
+
+@test("connections: as many as the limit, not one more, and again when one has gone")
+def clients(world):
+    gate = world.new_gate(limits={"clients": 3})
+    held = [Raw(gate.port) for _ in range(3)]
+    with Raw(gate.port, login=False) as c:
+        e = error_of(c.until("E"))
+        check(e["C"] == "53300", e)
+        check(c.closed(), "stayed open")
+    held.pop().close()
+
+    def again():
+        try:
+            with Raw(gate.port, login=False) as c:
+                c.send(startup())
+                return c.until("ZE")[-1].kind == "Z"
+        except Closed:
+            return False
+    wait_for("room again", again)
+    for c in held:
+        c.close()
+    gate.stop()
+
+
+@test("the parser is killed: the text is denied or asked again, the next one is classified")
+def parser_killed(world):
+    gate = world.new_gate()
+    with Raw(gate.port) as c:
+        for i in range(20):
+            check(rows_of(c.ask(query(f"SELECT {i}"))) == [[str(i)]], "before")
+            zygote, worker = sorted(gate.children())[:2]
+            os.kill(worker, signal.SIGKILL)
+            # Whether the kill is seen first or the question sent first: never unclassified.
+            out = c.ask(query(f"INSERT INTO orders VALUES ({i + 7000})"))
+            check(error_of(out)["M"].startswith("pinfold: denied by rule"), out)
+            out = c.ask(query(f"SELECT {i}, {i}"))
+            e = error_of(out)
+            check(e is None or "BOX" in e["M"], e)
+            wait_for("another worker", lambda: len(gate.children()) == 2)
+        os.kill(zygote, signal.SIGKILL)
+        wait_for("nobody left to parse", lambda: len(gate.children()) < 2)
+
+        def denied():
+            e = error_of(c.ask(query(f"SELECT 'unseen {os.urandom(4).hex()}'")))
+            return e and "BOX" in e["M"]
+        wait_for("without a parser all that is not known is denied", denied)
+        check(error_of(c.ask(query("INSERT INTO orders VALUES (1)"))), "a write")
+        check(rows_of(c.ask(query("SELECT 3"))) == [["3"]], "what is known still works")
+    check(gate.alive(), gate.log())
+    check("7" not in world.pg.psql("SELECT id FROM orders WHERE id > 7000"), "written")
+    gate.stop()
+
+
+@test("the parser is silent: denied within its time, others go on")
+def parser_silent(world):
+    gate = world.new_gate()
+    with Raw(gate.port) as c, Raw(gate.port) as other:
+        check(rows_of(c.ask(query("SELECT 1"))) == [["1"]], "before")
+        worker = sorted(gate.children())[-1]
+        os.kill(worker, signal.SIGSTOP)
+        c.send(query("SELECT 'held up'"))
+        check(rows_of(other.ask(query("SELECT 1"))) == [["1"]], "a known text waits for nobody")
+        e = error_of(c.until("Z"))
+        check(e["C"] == "54001" and "BOX" in e["M"], e)
+        check(rows_of(c.ask(query("SELECT 'held up'"))) == [["held up"]], "a new worker")
+    gate.stop()
+
+
+@test("a worker has one descriptor and no way to make another")
+def parser_box(world):
+    serves(world.gate)
+    worker = sorted(world.gate.children())[-1]
+    with open(f"/proc/{worker}/status", encoding="ascii") as f:
+        status = dict(l.split(":", 1) for l in f if ":" in l)
+    check(status["Seccomp"].strip() == "2" and status["NoNewPrivs"].strip() == "1", status)
+    try:
+        check(os.listdir(f"/proc/{worker}/fd") == ["0"], "more than one descriptor")
+    except PermissionError:
+        pass  # not dumpable: not even root looks without a capability
+
+
+@test("pinfoldd goes away: the gate serves on")
+def daemon_gone(world):
+    gate = world.new_gate()
+    gate.control.shutdown(2)
+    gate.thread.join(10)
+    for _ in range(3):
+        serves(gate)
+    with Raw(gate.port) as c:
+        check("P24" in error_of(c.ask(query("DELETE FROM orders")))["M"], "still denied")
+    check(gate.alive(), gate.log())
+    gate.stop()
+
+
+@test("many connections at once, each with its own answer")
+def crowd(world):
+    held = [Raw(world.gate.port) for _ in range(40)]
+    for i, c in enumerate(held):
+        c.send(query(f"SELECT {i}, {i * 7}"))
+    for i, c in enumerate(held):
+        check(rows_of(c.until("Z")) == [[str(i), str(i * 7)]], i)
+    for c in held:
+        c.send(msg("X"))
+        c.close()

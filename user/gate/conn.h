@@ -65,6 +65,8 @@ struct op {
 	bool quiet;		 /* OP_DESCRIBE: NoData is not told (simple query) */
 	bool snapshot;		 /* OP_INTERNAL: its row must say "on" */
 	bool copying;		 /* OP_EXECUTE: COPY data is on its way */
+	bool parsing;		 /* OP_INTERNAL: a ParseComplete is due first */
+	bool bound;		 /* OP_INTERNAL: BindComplete has come */
 	uint32_t repeat;	 /* OP_CLOSE: further replies like this one */
 	const char *tag;	 /* answered instead of the server's, static; NULL = the server's */
 	struct name *name;	 /* statement or portal concerned, one reference */

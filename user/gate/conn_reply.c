@@ -168,10 +168,16 @@ static int on_internal(struct conn *c, struct op *op, const struct pg_msg *m)
 {
 	struct pg_text value;
 
+	/* What is due: ParseComplete once, BindComplete once, then the rest. */
+	if (op->parsing) {
+		op->parsing = false;
+		return m->type == '1' && m->len == 0 ? 0 : -EPROTO;
+	}
+	if (!op->bound) {
+		op->bound = true;
+		return m->type == '2' && m->len == 0 ? 0 : -EPROTO;
+	}
 	switch (m->type) {
-	case '1':
-	case '2':
-		return 0;
 	case 'D':
 		if (!op->snapshot)
 			return 0;
@@ -179,8 +185,11 @@ static int on_internal(struct conn *c, struct op *op, const struct pg_msg *m)
 			return -EPROTO;
 		if (!pg_text_is(value, "on"))
 			return conn_kill(c, "P32", "the server's transaction is not read-only");
+		op->snapshot = false;
 		return 0;
 	case 'C':
+		if (op->snapshot)
+			return conn_kill(c, "P32", "the server did not say read-only");
 		if (op->tag) {
 			int r = pg_put_cstr_msg(&c->client.out, 'C', op->tag);
 

@@ -337,7 +337,7 @@ static int welcome(struct conn *c)
 }
 
 /* Values travel as parameters, never as SQL. */
-static int put_setting(struct conn *c, const char *name, const char *value)
+static int put_setting(struct conn *c, const char *name, const char *value, bool first)
 {
 	__cleanup_buf struct buf rest = BUF_INIT(0);
 	struct buf *out = &c->up->s.out;
@@ -359,7 +359,9 @@ static int put_setting(struct conn *c, const char *name, const char *value)
 		r = pg_put_bind(out, "", "", buf_ptr(&rest), buf_len(&rest));
 	if (r == 0)
 		r = pg_put_execute(out, "", 0);
-	return r == 0 ? op_push(c, (struct op){.type = OP_INTERNAL, .hidden = true}) : r;
+	return r == 0 ? op_push(c,
+				(struct op){.type = OP_INTERNAL, .hidden = true, .parsing = first})
+		      : r;
 }
 
 /*
@@ -380,7 +382,7 @@ int start_finish(struct conn *c)
 	int r = pg_put_parse(out, "", text, 0, NULL);
 
 	for (size_t i = 0; i + 1 < c->n_setup && r == 0; i += 2)
-		r = put_setting(c, c->setup[i], c->setup[i + 1]);
+		r = put_setting(c, c->setup[i], c->setup[i + 1], i == 0);
 	if (r == 0)
 		r = pg_put_empty(out, 'S');
 	return r == 0 ? op_push(c, (struct op){.type = OP_SYNC, .hidden = true}) : r;

@@ -316,7 +316,7 @@ static int reset_all(struct conn *c, const char *tag)
 		r = pg_put_execute(out, "", 0);
 	c->tx.keep = true;
 	if (r == 0)
-		r = op_push(c, (struct op){.type = OP_INTERNAL, .tag = tag});
+		r = op_push(c, (struct op){.type = OP_INTERNAL, .parsing = true, .tag = tag});
 	return r;
 }
 

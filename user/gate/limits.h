@@ -48,8 +48,13 @@
 /* A login, upstream or downstream, from the first packet to the last. */
 #define GATE_LOGIN_MS (15 * 1000)
 
-/* The boxed parser: time for one text, requests in flight, and when it is replaced. */
-#define GATE_PARSE_MS 100
+/*
+ * The boxed parser: processor time for one text, after which the kernel ends the worker; time on
+ * the clock, which only a stopped worker reaches (a busy machine is no reason to deny); texts in
+ * flight; and when a worker is replaced.
+ */
+#define GATE_PARSE_CPU_MS 200
+#define GATE_PARSE_MS 3000
 #define GATE_PARSE_WINDOW 16
 #define GATE_PARSER_LIFE_TEXTS 1000000
 #define GATE_PARSER_CPU_SEC 120

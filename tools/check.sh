@@ -52,6 +52,7 @@ add lint make lint
 add unit make unit
 add build-clang build CC=clang all tests
 add unit-san make SAN=1 unit
+add cli make cli-tests
 add wire selftests/wire/run.sh
 add vmtest vmtest/selftest.sh
 for k in 6.1 6.1-preempt 6.12 7; do add "kernel-$k" kernel "$k"; done

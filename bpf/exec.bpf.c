@@ -10,7 +10,7 @@ extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
 static __always_inline int refuse_exec(const struct pf_label *me, enum pf_hook hook,
 				       struct dentry *d, const struct pf_verdict *v, __u32 want)
 {
-	struct inode *inode = d->d_inode;
+	struct inode *inode = pf_inode(d);
 	struct pf_denial den;
 
 	pf_denial_init(&den, me, PF_CLASS_EXEC, hook);
@@ -65,7 +65,7 @@ static __always_inline int decide_mmap(const struct file *f, __u64 prot, __u64 f
 		want |= PF_R_EXEC;
 	if (prot & PROT_WRITE_BIT && flags & MAP_SHARED_BIT)
 		want |= PF_R_WRITE;
-	if (!want || !f || !pf_agent(&me) || pf_kernel_internal())
+	if (!want || !f || pf_null(f) || !pf_agent(&me) || pf_kernel_internal())
 		return 0;
 	return decide_map(&me, PF_HOOK_MMAP_FILE, f->f_path.dentry, want);
 }
@@ -104,7 +104,7 @@ static __always_inline int decide_mprotect(struct vm_area_struct *vma, __u64 pro
 		want |= PF_R_EXEC;
 	if (prot & PROT_WRITE_BIT && vma->vm_flags & VM_SHARED_BIT)
 		want |= PF_R_WRITE;
-	if (!want || !f || !pf_agent(&me))
+	if (!want || !f || pf_null(f) || !pf_agent(&me))
 		return 0;
 	return decide_map(&me, PF_HOOK_FILE_MPROTECT, mapped_dentry(f), want);
 }

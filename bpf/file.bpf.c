@@ -70,7 +70,7 @@ static __always_inline int decide_agent_open(const struct pf_label *me, enum pf_
 					     const struct file *f)
 {
 	struct dentry *d = f->f_path.dentry;
-	struct inode *inode = d->d_inode;
+	struct inode *inode = pf_inode(d);
 	__u32 want = wanted(f);
 	enum pf_reason odd;
 	struct pf_verdict v;
@@ -90,7 +90,7 @@ static __always_inline int decide_gate_open(const struct pf_label *me, enum pf_h
 					    const struct file *f)
 {
 	struct dentry *d = f->f_path.dentry;
-	struct inode *inode = d->d_inode;
+	struct inode *inode = pf_inode(d);
 
 	if (!(wanted(f) & PF_R_WRITE) || pf_is_placeless(d, d->d_sb))
 		return 0;
@@ -305,7 +305,7 @@ int BPF_PROG(pf_path_link, struct dentry *old_dentry, const struct path *new_dir
  */
 static __always_inline bool sets_id(struct dentry *d, __u32 mode)
 {
-	struct inode *inode = d->d_inode;
+	struct inode *inode = pf_inode(d);
 
 	if (!(mode & (S_ISUID | S_ISGID)))
 		return false;
@@ -425,7 +425,7 @@ static __always_inline bool ioctl_reads(__u32 cmd)
 static __always_inline int decide_ioctl(const struct file *f, __u32 cmd)
 {
 	struct dentry *d = f->f_path.dentry;
-	struct inode *inode = d->d_inode;
+	struct inode *inode = pf_inode(d);
 	struct pf_label me;
 	__u32 type;
 

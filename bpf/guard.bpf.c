@@ -39,7 +39,7 @@ static __always_inline bool is_pin(struct dentry *d)
 	if (d->d_sb->s_magic != BPF_FS_MAGIC || d->d_sb->s_dev != cfg_pin_dev)
 		return false;
 	for (i = 0; i < PIN_DEPTH; i++) {
-		inode = d->d_inode;
+		inode = pf_inode(d);
 		if (inode && inode->i_ino == cfg_pin_ino)
 			return true;
 		d = d->d_parent;

@@ -388,7 +388,7 @@ int BPF_PROG(pf_unix_stream_connect, struct sock *sock, struct sock *other, stru
 
 static __always_inline int decide_unix_send(struct socket *other)
 {
-	struct sock *sk = other->sk;
+	struct sock *sk = pf_null(other) ? NULL : other->sk;
 	struct pf_label me;
 
 	if (!pf_confined(&me))

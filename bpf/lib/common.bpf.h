@@ -75,6 +75,28 @@ extern const volatile __u64 cfg_pin_ino;
 #define AF_INET6 10
 #define AF_NETLINK 16
 
+/*
+ * Is a pointer NULL that newer verifiers take for never NULL? 6.12 believes it of dentry->d_inode
+ * and of every argument of a hook, and removes a comparison with 0 as dead code; negative dentries
+ * and anonymous mappings then crash the kernel. It cannot decide a comparison with another number.
+ */
+static __always_inline bool pf_null(const void *p)
+{
+	barrier_var(p);
+	return (__u64)p < 4096;
+}
+
+/* The inode of an entry, NULL when it has none. Where the type says "or NULL", the verifier wants
+ * to see the plain comparison as well. */
+static __always_inline struct inode *pf_inode(struct dentry *d)
+{
+	struct inode *inode = d->d_inode;
+
+	if (!inode || pf_null(inode))
+		return NULL;
+	return inode;
+}
+
 char LICENSE[] SEC("license") = "GPL";
 
 #endif

@@ -24,7 +24,7 @@ static __always_inline struct pf_session *pf_live(const struct pf_label *me)
  */
 static __always_inline bool pf_is_memfd(struct dentry *d, struct super_block *sb)
 {
-	struct inode *inode = d->d_inode;
+	struct inode *inode = pf_inode(d);
 
 	if (sb->s_magic != TMPFS_MAGIC && sb->s_magic != HUGETLBFS_MAGIC)
 		return false;
@@ -144,12 +144,12 @@ static __always_inline void pf_judge_entry(const struct pf_label *me, struct den
 static __always_inline int pf_refuse_entry(const struct pf_label *me, enum pf_hook hook,
 					   struct dentry *d, const struct pf_verdict *v, __u32 want)
 {
-	struct inode *inode = d->d_inode;
+	struct inode *inode = pf_inode(d);
 	struct pf_denial den;
 
 	pf_denial_init(&den, me, PF_CLASS_FILE, hook);
 	if (!inode)
-		inode = d->d_parent->d_inode;
+		inode = pf_inode(d->d_parent);
 	if (inode)
 		den.ino = inode->i_ino;
 	den.dev = d->d_sb->s_dev;

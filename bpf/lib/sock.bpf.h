@@ -91,8 +91,8 @@ static __always_inline enum pf_reason pf_agent_dest(const struct pf_label *me,
 }
 
 /*
- * May the gate of a session send to t? Over TCP to its upstreams. The only UDP sockets it has are the
- * listeners that its first stage bound to loopback, and those answer there.
+ * May the gate of a session send to t? Over TCP to its upstreams. The only UDP sockets it has are
+ * the listeners that its first stage bound to loopback, and those answer there.
  */
 static __always_inline enum pf_reason pf_gate_dest(const struct pf_label *me,
 						   const struct pf_dest *t)

@@ -47,7 +47,7 @@ static __always_inline struct pf_rule *pf_walk(void *policy, struct dentry *d,
 
 	key.dev = d->d_sb->s_dev;
 	for (i = 0; i < PF_MAX_DEPTH; i++) {
-		inode = d->d_inode;
+		inode = pf_inode(d);
 		if (inode) {
 			key.ino = inode->i_ino;
 			key.self = pf_self(inode);
@@ -86,7 +86,7 @@ static __always_inline struct pf_rule *pf_name_rule(void *policy, struct dentry 
 {
 	struct pf_rule_key key = {};
 	struct dentry *dir = child->d_parent;
-	struct inode *inode = dir->d_inode;
+	struct inode *inode = pf_inode(dir);
 	struct pf_rule *named;
 
 	if (!inode)
@@ -105,7 +105,7 @@ static __always_inline struct pf_rule *pf_name_rule(void *policy, struct dentry 
 static __always_inline struct pf_rule *pf_own_rule(void *policy, struct dentry *d)
 {
 	struct pf_rule_key key = {};
-	struct inode *inode = d->d_inode;
+	struct inode *inode = pf_inode(d);
 
 	if (!inode)
 		return NULL;

@@ -47,8 +47,10 @@ static void echo_datagram(int fd)
 static bool echo_stream(int fd)
 {
 	char buf[4096];
-	ssize_t n = recv(fd, buf, sizeof(buf), 0);
+	ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
 
+	if (n < 0 && errno == EAGAIN)
+		return true;
 	return n > 0 && send(fd, buf, (size_t)n, MSG_NOSIGNAL) == n;
 }
 

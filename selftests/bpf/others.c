@@ -435,6 +435,18 @@ static int try_memfd_exec(const char *unused)
 	return 0;
 }
 
+static int try_anonymous_exec(const char *unused)
+{
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
+
+	(void)unused;
+	if (p == MAP_FAILED || mprotect(p, 4096, PROT_READ | PROT_EXEC) < 0)
+		return -errno;
+	munmap(p, 4096);
+	return 0;
+}
+
 static int try_pipe_reopen(const char *unused)
 {
 	char path[64];
@@ -531,6 +543,7 @@ const struct attempt other_attempts[] = {
 	{"new user namespace", try_userns, false, true},
 	{"reopen an own memfd", try_memfd_reopen, true, true},
 	{"executable mapping of a memfd", try_memfd_exec, false, true},
+	{"executable memory without a file", try_anonymous_exec, true, true},
 	{"reopen an own pipe", try_pipe_reopen, true, true},
 	{"/proc/self/comm for writing", try_proc_comm, true, true},
 	{"/proc/self/oom_score_adj for writing", try_proc_oom, false, true},

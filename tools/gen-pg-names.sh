@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2086 # the lists are words, and are meant to be split
 # SPDX-License-Identifier: Apache-2.0
 # Print user/sql/pg_names_table.c: the functions and operators that the PostgreSQL classifier lets
 # through. Usage: tools/gen-pg-names.sh CONNINFO >user/sql/pg_names_table.c, against an unchanged
@@ -33,7 +34,7 @@ pg_event_trigger_table_rewrite_reason"
 later="json_array json_arrayagg json_objectagg"
 
 quoted() {
-	printf "'%s'," $* | sed 's/,$//'
+	printf "'%s'," "$@" | sed 's/,$//'
 }
 
 functions=$(psql -XAt -v ON_ERROR_STOP=1 "$conn" <<EOF

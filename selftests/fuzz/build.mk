@@ -16,5 +16,10 @@ build/fuzz/policy: selftests/fuzz/policy_fuzz.c $(wildcard user/policy/*.[ch] us
 	@mkdir -p $(@D)
 	$(CLANG) $(CPPFLAGS) -std=gnu11 -O1 -g $(WARN) $(FUZZ_FLAGS) -o $@ $(filter %.c,$^) -lyaml -lcrypto
 
+FUZZ_TARGETS += build/fuzz/gate_wire
+build/fuzz/gate_wire: selftests/fuzz/gate_wire_fuzz.c user/gate/pgread.c user/gate/pgwrite.c user/base/buf.c
+	@mkdir -p $(@D)
+	$(CLANG) $(CPPFLAGS) -std=gnu11 -O1 -g $(WARN) $(FUZZ_FLAGS) -o $@ $^
+
 fuzz: $(FUZZ_TARGETS)
 .PHONY: fuzz

@@ -163,6 +163,7 @@ static int worker_start(struct parser *p)
 	}
 	p->poll->data = p;
 	p->fd = TAKE_FD(ours);
+	p->writing = false;
 	return uv_poll_start(p->poll, UV_READABLE, worker_event);
 }
 
@@ -192,8 +193,13 @@ static int flush_questions(struct parser *p)
 			break;
 		buf_consume(&p->out, (size_t)n);
 	}
-	return uv_poll_start(p->poll, UV_READABLE | (buf_len(&p->out) > 0 ? UV_WRITABLE : 0),
-			     worker_event);
+	bool writing = buf_len(&p->out) > 0;
+
+	/* Each start is a system call: only on a change. */
+	if (writing == p->writing)
+		return 0;
+	p->writing = writing;
+	return uv_poll_start(p->poll, UV_READABLE | (writing ? UV_WRITABLE : 0), worker_event);
 }
 
 static void timed_out(uv_timer_t *timer)

@@ -34,6 +34,7 @@ struct parser {
 	int zygote;	  /* owned; -1 = gone, and with it all parsing */
 	int fd;		  /* to the worker, owned; -1 = none */
 	uv_poll_t *poll;  /* of fd; a handle outlives its worker by a turn of the loop */
+	bool writing;	  /* the loop waits for room to write as well */
 	uv_timer_t timer; /* runs while a question is out */
 	struct buf in, out;
 	struct list queue;		     /* not yet sent */

@@ -230,6 +230,7 @@ void recorder_close(struct recorder *r)
 	flush(r);
 	listener_lost(r);
 	buf_free(&r->held);
+	buf_free(&r->object);
 	uv_close((uv_handle_t *)&r->timer, NULL);
 }
 
@@ -260,8 +261,12 @@ static void hold(struct recorder *r, struct buf *b, int ret, bool urgent)
 
 static int put_string(struct buf *b, const char *name, const char *value, size_t len, size_t max)
 {
-	int ret = buf_printf(b, ",\"%s\":\"", name);
+	int ret = buf_put(b, ",\"", 2);
 
+	if (ret == 0)
+		ret = buf_put(b, name, strlen(name));
+	if (ret == 0)
+		ret = buf_put(b, "\":\"", 3);
 	if (ret == 0)
 		ret = json_put_text(b, value, len, max);
 	return ret < 0 ? ret : buf_put(b, "\"", 1);
@@ -280,31 +285,45 @@ static const char *verdict_word(const struct verdict *v)
 	return "deny";
 }
 
+/* The members that every statement has; all of them numbers and words of the gate's own. */
+static int put_statement(struct buf *b, const struct record_statement *s)
+{
+	const struct sql_result *q = &s->verdict->result;
+	int r = buf_reserve(b, OBJECT_ROOM);
+
+	if (r < 0)
+		return r;
+	int n = snprintf((char *)b->data + b->tail, OBJECT_ROOM,
+			 "{\"type\":\"statement\",\"db\":\"%s\",\"conn\":%" PRIu64
+			 ",\"verdict\":\"%s\",\"kind\":\"%s\",\"fingerprint\":\"%016" PRIx64
+			 "\",\"bytes\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"us\":%" PRIu64,
+			 s->db, s->conn, verdict_word(s->verdict), sql_kind_name(q->kind),
+			 q->fingerprint, s->bytes, s->rows, s->us);
+
+	if (n < 0 || n >= OBJECT_ROOM)
+		return -EMSGSIZE;
+	buf_commit(b, (size_t)n);
+	return 0;
+}
+
 void record_statement(struct recorder *r, const struct record_statement *s)
 {
 	const struct sql_result *q = &s->verdict->result;
-	__cleanup_buf struct buf b = BUF_INIT(0);
 	bool denied = q->verdict != SQL_ALLOW;
-	int ret = buf_reserve(&b, OBJECT_ROOM);
+	struct buf *b = &r->object;
 
-	if (ret == 0)
-		ret = buf_printf(
-			&b,
-			"{\"type\":\"statement\",\"at\":\"%s\",\"db\":\"%s\",\"conn\":%" PRIu64
-			",\"verdict\":\"%s\",\"kind\":\"%s\",\"fingerprint\":\"%016" PRIx64
-			"\",\"bytes\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"us\":%" PRIu64,
-			stamp_now().text, s->db, s->conn, verdict_word(s->verdict),
-			sql_kind_name(q->kind), q->fingerprint, s->bytes, s->rows, s->us);
+	buf_clear(b);
+	int ret = put_statement(b, s);
+
 	if (ret == 0 && denied)
-		ret = buf_printf(&b, ",\"rule\":\"%s\"", q->rule);
+		ret = put_string(b, "rule", q->rule, strlen(q->rule), SQL_RULE_SIZE);
 	if (ret == 0 && denied)
-		ret = put_string(&b, "reason", q->reason, strlen(q->reason), SQL_REASON_SIZE);
+		ret = put_string(b, "reason", q->reason, strlen(q->reason), SQL_REASON_SIZE);
 	if (ret == 0 && s->error)
-		ret = put_string(&b, "error", s->error, strlen(s->error), SQL_STATE_SIZE);
+		ret = put_string(b, "error", s->error, strlen(s->error), SQL_STATE_SIZE);
 	if (ret == 0)
-		ret = put_string(&b, "text", s->verdict->text, s->verdict->len,
-				 GATE_AUDIT_TEXT_MAX);
-	hold(r, &b, ret, denied);
+		ret = put_string(b, "text", s->verdict->text, s->verdict->len, GATE_AUDIT_TEXT_MAX);
+	hold(r, b, ret, denied);
 }
 
 void record_conn(struct recorder *r, const struct record_conn *c)

@@ -19,6 +19,7 @@ struct recorder {
 	uv_poll_t *poll;
 	uv_timer_t timer;    /* delayed flush, or the next attempt to reconnect */
 	struct buf held;     /* objects, each ended by a newline */
+	struct buf object;   /* the one being written; kept, so that it is not allocated anew */
 	uint64_t lost;	     /* since the last record that told of it */
 	const char *session; /* borrowed, lives as long as the recorder */
 };

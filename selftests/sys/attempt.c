@@ -31,9 +31,10 @@
 static const char *const way_names[WAY_MAX] = {"sys",  "libc",	  "thread", "uring",
 					       "i386", "inherit", "scm"};
 
-static const struct row *const tables[] = {
-	file_open_rows, file_data_rows,	 file_meta_rows, file_name_rows, file_link_rows,
-	net_inet_rows,	net_family_rows, net_unix_rows,	 cgroup_rows,	 bpf_rows};
+static const struct row *const tables[] = {file_open_rows,  file_data_rows, file_meta_rows,
+					   file_name_rows,  file_link_rows, net_inet_rows,
+					   net_family_rows, net_unix_rows,  cgroup_rows,
+					   bpf_rows,	    hazard_rows};
 
 /* The plan's settings: constant once it is read. */
 static struct {

@@ -58,6 +58,7 @@ extern const struct row net_family_rows[];
 extern const struct row net_unix_rows[];
 extern const struct row cgroup_rows[];
 extern const struct row bpf_rows[];
+extern const struct row hazard_rows[];
 
 /* One line of result for one try: rc >= 0 is "ok", else the name of -rc. */
 void say(const struct ctx *c, const char *sub, long rc);

@@ -16,6 +16,7 @@ import time
 from driver import audit, judge, outside, rows, runner, world
 
 SLICE = "/sys/fs/cgroup/pinfold.slice"
+DAEMON_SECONDS = 240
 PINS = "/sys/fs/bpf/pinfold"
 
 
@@ -39,10 +40,10 @@ class Suite:
         self.log = audit.Log()
         self.evidence = {}
 
-    def cases(self, mode, families="FNC"):
+    def cases(self, mode, families="FNCH"):
         return [c for r in self.table if r.id[0] in families for c in r.cases(mode)]
 
-    def run_mode(self, mode, families="FNC", prefix=(), settings=None):
+    def run_mode(self, mode, families="FNCH", prefix=(), settings=None):
         """Attack in this mode; the evidence goes to self.evidence[mode]."""
         cases = self.cases(mode, families)
         if not cases:
@@ -52,7 +53,7 @@ class Suite:
         self.log.skip()
         with runner.holder(mode) as holder:
             values = {**self.servers.paths, "race-tries": os.environ.get("PF_RACE_TRIES", "1000"),
-                      "holder": holder.pid, **(settings or {})}
+                      "holder": holder.pid, "open-tries": os.environ.get("PF_OPEN_TRIES", "500"), **(settings or {})}
             twins = {r.id for r in self.table if r.twin}
             runner.write_plan(plan, mode, cases, twins, values)
             started = time.monotonic()
@@ -87,7 +88,7 @@ class Suite:
         print(f"--- session as {'ordinary user' if mode == 'su' else 'root'}", flush=True)
         command = ("pinfold", "run", "--policy", world.POLICY, "--")
         settings = bpf_settings_of_pinfold() if any(r.id[0] == "B" for r in self.table) else {}
-        ev = self.run_mode(mode, "FNCB", command, settings)
+        ev = self.run_mode(mode, "FNCBH", command, settings)
         if ev:
             denials, complete = self.log.denials(None)
             ev.denials.update(audit.by_case(denials))
@@ -111,7 +112,7 @@ class Suite:
                 return
             prefix = (f"{world.TOOLS}/labelled", f"{SLICE}/{made[0]}")
             self.run_mode("lr", "FNC", prefix)
-            ev = self.run_mode("lr", "B", prefix, bpf_settings_of_pinfold())
+            ev = self.run_mode("lr", "BH", prefix, bpf_settings_of_pinfold())
             waiting.stdin.close()
         if not self.evidence.get("lr"):
             return
@@ -125,7 +126,7 @@ class Suite:
             for mode in ("su", "sr", "lr"):
                 ev = self.evidence.get(mode)
                 base = "bu" if mode == "su" and "u" in row.base else "br"
-                if not ev or base not in self.evidence:
+                if not ev or not ev.run.results or base not in self.evidence:
                     continue
                 for case in row.cases(mode):
                     yield judge.judge(row, case, ev, self.evidence[base])
@@ -147,6 +148,17 @@ def bpf_settings_of_pinfold():
             "link-ids": ",".join(ids["link"]), "map-pin": pin["map"], "prog-pin": pin["prog"],
             "link-pin": pin["link"], "pins": PINS, "bpffs": "/sys/fs/bpf", "bpf-cgroup": SLICE,
             "daemon": daemon_pid()}
+
+
+def wait_for_daemon():
+    """Loading takes long under emulation; the baselines run meanwhile."""
+    deadline = time.monotonic() + DAEMON_SECONDS
+    started = time.monotonic()
+    while subprocess.run(["pinfold", "ps", "--json"], capture_output=True, check=False).returncode:
+        if time.monotonic() > deadline:
+            fail("pinfoldd does not answer")
+        time.sleep(0.5)  # between two looks at a condition that has a deadline
+    print(f"sys: waited {time.monotonic() - started:.0f} s for pinfoldd", flush=True)
 
 
 def daemon_pid():
@@ -226,6 +238,7 @@ def main():
         suite.run_mode("br", "B", (f"{world.TOOLS}/labelled", "-"), bpf_settings_of_stand_ins())
     if args.baseline:
         sys.exit(report_baseline(suite) != 0)
+    wait_for_daemon()
     for mode in ("su", "sr"):
         suite.session(mode)
     suite.labelled()

@@ -164,6 +164,13 @@ class Accomplice:
         return "none"
 
     @staticmethod
+    def _drop_caches():
+        os.sync()
+        with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as f:
+            f.write("3")
+        return "ok"
+
+    @staticmethod
     def _dial(port):
         with socket.create_connection(("127.0.0.1", int(port)), timeout=SECONDS):
             return "ok"

@@ -34,6 +34,8 @@ def write_plan(path, mode, cases, twins, settings):
     """twins: the rows that have one."""
     values = {"base": world.BASE, "mode": mode, "v4": outside.V4, "v6": outside.V6,
               "port": outside.PORT, "endpoint": "orders",
+              "lower-allowed": f"{world.LOWER_ALLOWED}/pft-{mode}",
+              "lower-victim": f"{world.LOWER_VICTIM}/pft-{mode}",
               "cgroup": f"{world.CGROUP}/{mode}",
               "marker": f"{world.BASE}/ov/victim/{mode}/marker/file", **settings}
     lines = [f"set {k} {v}" for k, v in values.items()]

@@ -40,7 +40,7 @@ static json_t *describe(const struct session *s)
 		json_pack("{s:i, s:s, s:s?, s:b, s:s?, s:s?, s:s?, s:b, s:O?, s:s?, s:I, s:I, "
 			  "s:s?, s:O?, s:o}",
 			  "v", RECORD_VERSION, "id", s->id, "name", s->name, "running",
-			  s->state >= SESSION_RUNNING, "policy_name", s->policy_name, "policy_file",
+			  s->state >= SESSION_EXEC, "policy_name", s->policy_name, "policy_file",
 			  s->policy_file, "policy_text", s->policy_text, "trusted", s->trusted,
 			  "command", s->command, "started", s->started, "init",
 			  (json_int_t)s->init_pid, "gate", (json_int_t)s->gate.pid, "ca_pem",

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/fd.h"
-#include "base/log.h"
 #include "daemon/conn.h"
 #include "daemon/session.h"
 #include "session/spawn.h"
@@ -150,7 +149,14 @@ static void on_probed(struct session *s)
 	ring_drain(s->d);
 	session_read_stats(s);
 	s->probe_stats = s->stats;
-	send_init(s, json_pack("{s:{}}", "exec"), SESSION_EXEC);
+	session_set_state(s, SESSION_EXEC);
+	/* Once it is told, the session lives on without us: a later daemon must know. */
+	int r = record_write(s);
+
+	if (r < 0)
+		session_fail(s, -r, "cannot write the session's record: %s", strerror(-r));
+	else
+		send_init(s, json_pack("{s:{}}", "exec"), SESSION_EXEC);
 }
 
 static void on_started(struct session *s)
@@ -165,15 +171,10 @@ static void on_started(struct session *s)
 		(void)json_object_set(record, "command", s->command);
 	}
 	daemon_audit(s->d, record);
-	int r = record_write(s);
-
-	if (r < 0)
-		log_err("session=%s cannot write its record: %s", s->id, strerror(-r));
 	if (s->reply)
 		conn_reply(s->reply, json_pack("{s:s}", "session", s->id), false);
 	s->reply = NULL;
-	r = session_arm_time_limit(s, s->policy->limits.time_ms);
-	if (r < 0)
+	if (session_arm_time_limit(s, s->policy->limits.time_ms) < 0)
 		session_kill(s, "no memory for its time limit");
 }
 

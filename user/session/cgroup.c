@@ -208,6 +208,7 @@ int cgroup_make(const char *slice, const char *name, const struct cgroup_limits 
 
 	if (dir < 0)
 		return dir;
+	pass_on(dir); /* systemd may have taken the controllers back while the slice was empty */
 	if (mkdirat(dir, name, 0755) < 0)
 		return -errno;
 	int r = make_parts(dir, name, limits, &cg);

@@ -410,6 +410,12 @@ static int flush_both(struct conn *c)
 	return stream_flush(&c->client) < 0 ? -ECONNRESET : 0;
 }
 
+/* Something that was read already waits for room on the other side. */
+static bool blocked(const struct conn *c)
+{
+	return buf_len(&c->client.out) >= GATE_OUT_HIGH || congested(c);
+}
+
 /* One round: bytes or steps done, 0 when all waits, -errno when the connection is to end. */
 static ssize_t pump_once(struct conn *c)
 {
@@ -421,9 +427,13 @@ static ssize_t pump_once(struct conn *c)
 
 	if (client < 0 || c->state == CONN_DEAD)
 		return client;
+	bool held = blocked(c);
 	int r = flush_both(c);
 
-	return r < 0 ? r : server + client;
+	if (r < 0)
+		return r;
+	/* What was held back lies in a buffer, where the loop cannot see it. */
+	return server + client + (held && !blocked(c));
 }
 
 static void pump_failed(struct conn *c, ssize_t error)

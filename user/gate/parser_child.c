@@ -118,23 +118,26 @@ static int add_rules(scmp_filter_ctx ctx)
 		SCMP_SYS(sched_yield), SCMP_SYS(getrandom),	 SCMP_SYS(clock_gettime),
 #endif
 	};
+	static const struct {
+		int number;
+		unsigned int n;
+		struct scmp_arg_cmp args[2];
+	} checked[] = {
+		{SCMP_SYS(read), 1, {{0, SCMP_CMP_EQ, WORKER_FD, 0}}},
+		{SCMP_SYS(write), 1, {{0, SCMP_CMP_EQ, WORKER_FD, 0}}},
+		{SCMP_SYS(mprotect), 1, {{2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}}},
+		{SCMP_SYS(mmap),
+		 2,
+		 {{2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0},
+		  {3, SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS}}},
+	};
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(plain) && r == 0; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, plain[i], 0);
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(read), 1,
-				     SCMP_A0(SCMP_CMP_EQ, WORKER_FD));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(write), 1,
-				     SCMP_A0(SCMP_CMP_EQ, WORKER_FD));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
-				     SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS));
-	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	for (size_t i = 0; i < ARRAY_LEN(checked) && r == 0; i++)
+		r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, checked[i].number, checked[i].n,
+					   checked[i].args);
 	return r;
 }
 

@@ -50,7 +50,7 @@ static __always_inline int decide_map(const struct pf_label *me, enum pf_hook ho
 {
 	struct pf_verdict v;
 
-	pf_judge(me, d, NULL, &v);
+	pf_judge_object(me, d, &v);
 	if ((v.rights & want) == want)
 		return 0;
 	return refuse_exec(me, hook, d, &v, want);

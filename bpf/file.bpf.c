@@ -75,7 +75,7 @@ static __always_inline int decide_agent_open(const struct pf_label *me, enum pf_
 	enum pf_reason odd;
 	struct pf_verdict v;
 
-	pf_judge(me, d, NULL, &v);
+	pf_judge_object(me, d, &v);
 	if ((v.rights & want) != want)
 		return pf_refuse_entry(me, hook, d, &v, want);
 	odd = inode ? odd_object(d, inode, &v, want, f->f_flags) : PF_REASON_NO_RULE;
@@ -285,13 +285,16 @@ static __always_inline int decide_link(struct dentry *from, struct dentry *to)
 		return 0;
 	if (me.kind == PF_KIND_GATE)
 		return pf_never(&me, hook, from, PF_REASON_FORBIDDEN, PF_R_WRITE);
-	pf_judge(&me, from, NULL, &v);
+	pf_judge_object(&me, from, &v);
 	if (!(v.rights & PF_R_WRITE))
 		return pf_refuse_entry(&me, hook, from, &v, PF_R_WRITE);
 	pf_judge_entry(&me, to, &w);
 	if (!(w.rights & PF_R_WRITE))
 		return pf_refuse_entry(&me, hook, to, &w, PF_R_WRITE);
-	return gains(&v, &w) ? pf_never(&me, hook, to, PF_REASON_CROSS, PF_R_READ) : 0;
+	if (gains(&v, &w))
+		return pf_never(&me, hook, to, PF_REASON_CROSS, PF_R_READ);
+	pf_note_link(&me, from);
+	return 0;
 }
 
 SEC("lsm/path_link")

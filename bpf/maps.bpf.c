@@ -23,3 +23,4 @@ struct pf_events_map pf_events SEC(".maps");
 struct pf_errors_map pf_errors SEC(".maps");
 struct pf_admin_map pf_admin SEC(".maps");
 struct pf_sockhash_map pf_sockhash SEC(".maps");
+struct pf_links_map pf_links SEC(".maps");

@@ -8,6 +8,14 @@
 
 #include "lib/common.bpf.h"
 
+/* Key of pf_links: a file to which a session gave a second name. */
+struct pf_link_key {
+	__u64 session;
+	__u64 ino;
+	__u32 dev;
+	__u32 self; /* as in pf_rule_key */
+};
+
 /* Key of pf_sockhash: a connection between an agent and its gate, and which end of it. */
 struct pf_pair {
 	__u64 netns;	  /* cookie */
@@ -138,5 +146,15 @@ struct pf_sockhash_map {
 	__type(value, __u64);
 };
 extern struct pf_sockhash_map pf_sockhash SEC(".maps");
+
+/* Forgetting an entry makes a file read-only for the session, no more: so one session cannot push
+ * out another's and gain from it. */
+struct pf_links_map {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct pf_link_key);
+	__type(value, __u32);
+};
+extern struct pf_links_map pf_links SEC(".maps");
 
 #endif

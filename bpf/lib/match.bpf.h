@@ -113,6 +113,59 @@ static __always_inline void pf_judge(const struct pf_label *me, struct dentry *s
 	v->rule = rule->id;
 }
 
+static __always_inline bool pf_link_key(struct pf_link_key *key, const struct pf_label *me,
+					struct dentry *d)
+{
+	struct inode *inode = pf_inode(d);
+
+	__builtin_memset(key, 0, sizeof(*key));
+	if (!inode)
+		return false;
+	key->session = me->session;
+	key->ino = inode->i_ino;
+	key->dev = d->d_sb->s_dev;
+	key->self = pf_self(inode);
+	return true;
+}
+
+/* The session gives d a second name: it may go on writing to it. */
+static __always_inline void pf_note_link(const struct pf_label *me, struct dentry *d)
+{
+	struct pf_link_key key;
+	__u32 one = 1;
+
+	if (pf_link_key(&key, me, d) && bpf_map_update_elem(&pf_links, &key, &one, BPF_ANY))
+		pf_count_error(PF_SITE_MARK);
+}
+
+/*
+ * A file with several names lies in several trees, of which we see one. It is not written to,
+ * unless the session itself gave it the others (F37).
+ */
+static __always_inline void pf_judge_names(const struct pf_label *me, struct dentry *d,
+					   struct pf_verdict *v)
+{
+	struct inode *inode = pf_inode(d);
+	struct pf_link_key key;
+
+	if (!(v->rights & PF_R_WRITE) || v->reason != PF_REASON_RULE || !inode)
+		return;
+	if ((inode->i_mode & S_IFMT) != S_IFREG || inode->i_nlink < 2)
+		return;
+	if (pf_link_key(&key, me, d) && bpf_map_lookup_elem(&pf_links, &key))
+		return;
+	v->rights &= ~PF_R_WRITE;
+	v->reason = PF_REASON_HARD_LINK;
+}
+
+/* Judge the object d itself. */
+static __always_inline void pf_judge_object(const struct pf_label *me, struct dentry *d,
+					    struct pf_verdict *v)
+{
+	pf_judge(me, d, NULL, v);
+	pf_judge_names(me, d, v);
+}
+
 /* The policy of a published session; NULL: deny. */
 static __always_inline void *pf_policy(const struct pf_label *me)
 {
@@ -165,7 +218,7 @@ static __always_inline int pf_check(const struct pf_label *me, enum pf_hook hook
 {
 	struct pf_verdict v;
 
-	pf_judge(me, d, NULL, &v);
+	pf_judge_object(me, d, &v);
 	if ((v.rights & want) == want)
 		return 0;
 	return pf_refuse_entry(me, hook, d, &v, want);

@@ -114,6 +114,11 @@ static int try_link(const char *t)
 	return result(link(in(t, "file"), in(t, "hard")));
 }
 
+static int try_link_write(const char *t)
+{
+	return open_close(in(t, "hard"), O_CREAT | O_WRONLY);
+}
+
 static int try_rename(const char *t)
 {
 	return result(rename(in(t, "moving"), in(t, "moved")));
@@ -179,6 +184,7 @@ const struct attempt file_attempts[] = {
 	{.name = "symlink", .fn = try_symlink},
 	{.name = "mkfifo", .fn = try_fifo},
 	{.name = "link", .fn = try_link},
+	{.name = "write through the link", .fn = try_link_write},
 	{.name = "rename", .fn = try_rename},
 	{.name = "exchange", .fn = try_exchange},
 	{.name = "chmod", .fn = try_chmod},
@@ -234,6 +240,11 @@ static int try_exec_work(const char *b)
 	return 0;
 }
 
+static int try_old_link(const char *b)
+{
+	return open_close(in(b, TREE_WORK "/oldlink"), O_WRONLY);
+}
+
 static int try_setuid(const char *b)
 {
 	return result(chmod(in(b, TREE_WORK "/dir/file"), 04755));
@@ -263,6 +274,7 @@ const struct attempt border_attempts[] = {
 	{"move into the writable tree", try_move_in, false, true},
 	{"move out of the writable tree", try_move_out, false, true},
 	{"map the writable tree's code", try_exec_work, false, true},
+	{"write through a hard link from before", try_old_link, false, true},
 	{"set-user-ID in the writable tree", try_setuid, false, true},
 	{"device node in the writable tree", try_device, false, true},
 	{"move a secret folder", try_move_secret, false, true},
@@ -310,4 +322,6 @@ void make_trees(const char *base)
 		(void)snprintf(tree, sizeof(tree), "%s/%s", base, trees[i]);
 		make_tree(tree);
 	}
+	(void)snprintf(tree, sizeof(tree), "%s/" TREE_READ "/gone", base);
+	must(link(tree, in(base, TREE_WORK "/oldlink")), tree);
 }

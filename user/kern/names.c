@@ -56,6 +56,10 @@ static const char *const hooks[PF_HOOK_MAX] = {
 	[PF_HOOK_CGROUP_WRITE] = "cgroup_write",
 	[PF_HOOK_URING] = "uring",
 	[PF_HOOK_FILE_FCNTL] = "file_fcntl",
+	[PF_HOOK_PIVOTROOT] = "sb_pivotroot",
+	[PF_HOOK_CHROOT] = "path_chroot",
+	[PF_HOOK_PERF] = "perf_event_open",
+	[PF_HOOK_CG_RECVMSG] = "cgroup_recvmsg",
 };
 
 static const struct {
@@ -103,6 +107,9 @@ static const struct {
 	[PF_REASON_XATTR] = {"xattr", "security.* and trusted.* attributes are never set",
 			     "use user.*"},
 	[PF_REASON_PROC] = {"proc", "this file of /proc may not be written", ""},
+	[PF_REASON_HARD_LINK] = {"hard-link",
+				 "the file has another name, made before the session or outside",
+				 "write a copy and rename it over the name"},
 };
 
 static const char *const classes[PF_CLASS_MAX] = {

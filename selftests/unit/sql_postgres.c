@@ -223,6 +223,7 @@ static const struct row rows[] = {
 	  "begin/**/isolation level serializable, read/**/write",
 	  "SET default_transaction_read_only TO off", "SET default_transaction_read_only = 'f'",
 	  "SET LOCAL transaction_read_only = 0", "SET \"transaction_read_only\" TO 'no'",
+	  "RESET transaction_read_only", "SET LOCAL transaction_read_only TO DEFAULT",
 	  "SELECT set_config('default_transaction_read_only','off',false)",
 	  "SELECT pg_catalog.set_config('transaction_read_only', 'false', true)",
 	  "BEGIN READ ONLY, READ WRITE"},

@@ -183,3 +183,70 @@ def extended(world):
                     SYNC)
         check(rows_of(out) == [["on"], ["on"]] and status(out) == "T", out)
         check(status(c.ask(bind("", "c"), execute(), SYNC)) == "I", "commit")
+
+
+def batch(*texts):
+    """One extended batch."""
+    return b"".join(parse(t) + bind() + execute() for t in texts) + SYNC
+
+
+@test("P32 P35 the default of transaction_read_only is off: no RESET in front of a function")
+def reset_read_only(world):
+    before = world.pg.state()
+    with Raw(world.gate.port) as c:
+        for text in ("RESET transaction_read_only", "SET transaction_read_only TO DEFAULT",
+                     "SET LOCAL transaction_read_only = DEFAULT",
+                     "reset /* x */ \"transaction_read_only\""):
+            check(error_of(c.ask(query(text)))["C"] == "25006", text)
+            out = c.ask(batch(text, "SELECT a FROM lifting"))
+            check(error_of(out)["C"] == "25006" and "D" not in kinds(out), out)
+        # Settings take no snapshot of their own: it is there before the function runs.
+        for text in ("SET datestyle = 'ISO'", "RESET datestyle", "RESET ALL", "DISCARD ALL",
+                     "SET transaction_read_only = on"):
+            out = c.ask(batch(text, "SELECT a FROM lifting"))
+            check(error_of(out)["C"] == "25001", f"{text}: {out}")
+    check(before == world.pg.state(), "something was written")
+
+
+@test("P33 P44 a setting that lasts does not make what a function did last")
+def settings_last_alone(world):
+    before = world.pg.state()
+    making = "SELECT a FROM making"
+    with Raw(world.gate.port) as c:
+        def show(name):
+            return rows_of(c.ask(query(f"SHOW {name}")))[0][0]
+        for texts in (("SET extra_float_digits = 2", making), (making, "SET lock_timeout = 5"),
+                      ("RESET datestyle", making), (making, "RESET ALL"), (making, "DISCARD ALL"),
+                      (making, "SELECT set_config('lock_timeout', '6', false)")):
+            check(error_of(c.ask(batch(*texts))) is None, texts)
+            for text in ("BEGIN",) + texts[:1 + ("DISCARD ALL" not in texts)] + ("COMMIT",):
+                check(error_of(c.ask(query(text))) is None, text)
+            check(before == world.pg.state(), f"{texts}: something lasts")
+        check(show("lock_timeout") == "6ms", "the setting lasts")
+        # As the server would have left them, with savepoints and an error in between.
+        for text in ("BEGIN", "SET extra_float_digits = 0", "SAVEPOINT a",
+                     "SET extra_float_digits = 1", making, "ROLLBACK TO a",
+                     "SET lock_timeout = 7", "SAVEPOINT b", "SET datestyle = 'German'",
+                     "RELEASE b", "SAVEPOINT c", "SET intervalstyle = 'iso_8601'", "SELECT 1/0",
+                     "ROLLBACK TO c", "SET LOCAL bytea_output = 'escape'", "COMMIT"):
+            c.ask(query(text))
+        check((show("extra_float_digits"), show("lock_timeout"), show("datestyle"),
+               show("intervalstyle"), show("bytea_output")) ==
+              ("0", "7ms", "German, DMY", "postgres", "hex"), "other settings than in PostgreSQL")
+        for text in ("BEGIN", "SET lock_timeout = 8", making, "ROLLBACK"):
+            c.ask(query(text))
+        check(show("lock_timeout") == "7ms", "ROLLBACK kept a setting")
+    check(before == world.pg.state(), "something lasts")
+
+
+@test("settings and savepoints of one transaction: the limit, and one past it")
+def settings_limit(world):
+    with Raw(world.gate.port) as c:
+        c.ask(query("BEGIN"))
+        for i in range(256):
+            check(error_of(c.ask(query(f"SET lock_timeout = {1000 + i}"))) is None, i)
+        check(error_of(c.ask(query("SET lock_timeout = 1")))["C"] == "53400", "257")
+        check(error_of(c.ask(query("SAVEPOINT s")))["C"] == "53400", "257")
+        c.ask(query("SELECT 1"))
+        c.ask(query("COMMIT"))
+        check(rows_of(c.ask(query("SHOW lock_timeout"))) == [["1255ms"]], "the last one")

@@ -191,6 +191,9 @@ static void conn_free_parts(struct conn *c)
 	ops_clear(c);
 	free(c->ops.ring);
 	c->ops = (struct ops){0};
+	tx_forget(c);
+	free(c->kept.list);
+	c->kept = (struct kept){0};
 	verdict_unref(c->verdict);
 	c->verdict = NULL;
 	for (size_t i = 0; i < c->n_setup; i++)

@@ -91,11 +91,21 @@ struct tx {
 	bool up_open;	   /* BEGIN READ ONLY was sent */
 	bool snapshot;	   /* and the snapshot fixed */
 	bool keep;	   /* a SET in it is to last: end it with COMMIT */
-	bool used;	   /* a statement has run in it */
+	bool used;	   /* code of the database's may have run in it: it cannot be committed */
 	bool client_open;  /* confirmed */
 	uint8_t isolation; /* enum sql_isolation of this transaction */
 	bool deferrable;
 	uint8_t default_isolation; /* SET SESSION CHARACTERISTICS */
+};
+
+/*
+ * Settings that are to outlive the client's transaction, in their order, with the savepoints
+ * between them: one reference each.
+ */
+struct kept {
+	struct verdict **list;
+	size_t n, size;
+	size_t settled; /* of them, those before this batch */
 };
 
 struct conn {
@@ -117,6 +127,7 @@ struct conn {
 	struct names statements, portals;
 	struct ops ops;
 	struct tx tx;
+	struct kept kept;
 	bool batch_up;	   /* this batch has sent something upstream */
 	bool batch_failed; /* the server has refused something in it */
 	bool flush_asked;  /* a Flush of ours is out */
@@ -182,10 +193,12 @@ bool tx_is_forward(const struct verdict *v);
 int tx_text(const struct verdict *v, struct buf *b, struct pg_text *ret) __must_check;
 /* Why it cannot run here and now, although it is allowed; NULL = it can. */
 const struct pg_error *tx_refuses(const struct conn *c, const struct verdict *v);
-/* Make sure that the upstream transaction is open for what follows. */
-int tx_ensure(struct conn *c) __must_check;
+/* Make sure that the upstream transaction is open for v, and cannot be made READ WRITE by it. */
+int tx_ensure(struct conn *c, const struct verdict *v) __must_check;
 /* v is about to run in it. */
-void tx_note(struct conn *c, const struct verdict *v);
+int tx_note(struct conn *c, struct verdict *v) __must_check;
+/* Forget all that is to outlive the transaction. */
+void tx_forget(struct conn *c);
 /* The batch is complete: close what is the gate's, ask for ReadyForQuery. */
 int tx_sync(struct conn *c) __must_check;
 /*

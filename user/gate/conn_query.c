@@ -228,11 +228,10 @@ static int forward_simple(struct conn *c, struct verdict *v)
 	old = names_find(&c->portals, unnamed);
 	if (old)
 		names_remove(old);
-	r = tx_ensure(c);
-	if (r < 0)
-		return r;
-	tx_note(c, v);
-	return put_simple(c, v, prepared);
+	r = tx_ensure(c, v);
+	if (r == 0)
+		r = tx_note(c, v);
+	return r == 0 ? put_simple(c, v, prepared) : r;
 }
 
 static int run_simple(struct conn *c, struct verdict *v)
@@ -305,7 +304,7 @@ static int parse_allowed(struct conn *c, const struct pg_parse *p, struct verdic
 	}
 	r = tx_text(v, &b, &text);
 	if (r == 0)
-		r = tx_ensure(c);
+		r = tx_ensure(c, v);
 	if (r == 0)
 		r = pg_put_parse(&c->up->s.out, e->upstream, text, p->n_types, p->types);
 	c->batch_up = true;
@@ -343,15 +342,18 @@ static int on_bind(struct conn *c, const struct pg_msg *m)
 
 	if (!statement)
 		return skip(c, query_error(c, "26000", "prepared statement does not exist"));
-	int r = names_add(&c->portals, b.portal, statement->verdict, NULL, &portal);
+	/* First: what it sends takes the place of the unnamed portal. */
+	int r = tx_is_local(statement->verdict) ? 0 : tx_ensure(c, statement->verdict);
 
+	if (r < 0)
+		return r;
+	r = names_add(&c->portals, b.portal, statement->verdict, NULL, &portal);
 	if (r < 0)
 		return add_failed(c, r, "42P03", "cursor already exists");
 	if (tx_is_local(statement->verdict)) {
 		portal->state = NAME_LIVE;
 		return local_reply(c, '2');
 	}
-	r = tx_ensure(c);
 	if (r == 0)
 		r = pg_put_bind(&c->up->s.out, portal->upstream, statement->upstream, b.rest,
 				b.rest_len);
@@ -387,8 +389,12 @@ static int on_describe(struct conn *c, const struct pg_msg *m)
 		return skip(c, query_error(c, "34000", "portal does not exist"));
 	if (tx_is_local(e->verdict))
 		return describe_local(c, statement);
-	int r = tx_ensure(c);
+	int r = tx_ensure(c, e->verdict);
 
+	/* What that sent may have taken the place of the unnamed portal. */
+	e = names_find(statement ? &c->statements : &c->portals, name);
+	if (r == 0 && !e)
+		return skip(c, query_error(c, "34000", "portal does not exist"));
 	if (r == 0)
 		r = pg_put_target(&c->up->s.out, 'D', what, e->upstream);
 	c->batch_up = true;
@@ -426,11 +432,16 @@ static int on_execute(struct conn *c, const struct pg_msg *m)
 		return skip(c, push_error(c, e));
 	if (tx_is_local(portal->verdict))
 		return execute_local(c, portal->verdict);
-	int r = tx_ensure(c);
+	int r = tx_ensure(c, portal->verdict);
 
+	/* As in on_describe(). */
+	portal = names_find(&c->portals, name);
+	if (r == 0 && !portal)
+		return skip(c, query_error(c, "34000", "portal does not exist"));
+	if (r == 0)
+		r = tx_note(c, portal->verdict);
 	if (r == 0)
 		r = pg_put_execute(&c->up->s.out, portal->upstream, rows);
-	tx_note(c, portal->verdict);
 	c->batch_up = true;
 	return r == 0 ? op_push(c, (struct op){.type = OP_EXECUTE, .verdict = portal->verdict}) : r;
 }

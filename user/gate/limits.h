@@ -19,6 +19,8 @@
 #define GATE_QUERY_MAX (1024 * 1024)
 #define GATE_BIND_MAX (16 * 1024 * 1024)
 #define GATE_SMALL_MAX 8192
+/* Settings and savepoints of one transaction that may have to be set again when it ends. */
+#define GATE_KEPT_MAX 256
 /* CopyData, CopyDone and CopyFail outside of a COPY: swallowed up to this many (P18). */
 #define GATE_STRAY_COPY_MAX 1000
 /* Replies that one batch may wait for before the client is made to wait. */

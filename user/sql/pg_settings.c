@@ -328,6 +328,9 @@ int pg_setting_reset(struct sql_result *r, const char *name)
 
 	if (!s && !path)
 		return deny_setting(r, name);
+	/* Its default is off, whatever BEGIN said. */
+	if (s && !strcmp(s->name, "transaction_read_only"))
+		return deny_value(r, s, "default");
 	r->is_default = true;
 	r->noop = s && s->pinned;
 	return take(r, path ? "search_path" : s->name, "");

@@ -7,11 +7,29 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "daemon/conn.h"
 
 #define PROCS_MAX (1024 * 1024)
+
+/* Signal pid if it is the session's agent: the number may have become another's meanwhile. */
+static int signal_one(const struct session *s, pid_t pid, int sig)
+{
+	struct pf_label label;
+	__cleanup_fd int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	if (fd < 0)
+		return errno == ESRCH || errno == EINVAL ? 0 : -errno;
+	if (kern_task_label(s->d->kern, fd, &label) < 0 || label.kind != PF_KIND_AGENT ||
+	    label.session != s->cg.id)
+		return 0;
+	if (syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0) < 0 && errno != ESRCH)
+		return -errno;
+	return 0;
+}
 
 static int signal_all(const struct session *s, int sig)
 {
@@ -23,8 +41,9 @@ static int signal_all(const struct session *s, int sig)
 	for (char *rest = text, *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
 		long pid = strtol(line, NULL, 10);
 
-		if (pid > 0 && pid != s->init_pid && kill((pid_t)pid, sig) < 0 && errno != ESRCH)
-			return -errno;
+		r = pid > 0 ? signal_one(s, (pid_t)pid, sig) : 0;
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

@@ -23,10 +23,15 @@ static int problem(struct start_error *e, int error, const char *text)
 	return -error;
 }
 
-/* A terminal is replaced by one of the session's; of other devices only those of memory (null). */
+/* A terminal is replaced by one of the session's; of other devices only null, zero, full, random
+ * and urandom: those of memory and of the kernel's log have the same major number. */
 static bool device_ok(int fd, const struct stat *st)
 {
-	return isatty(fd) || major(st->st_rdev) == 1;
+	unsigned n = minor(st->st_rdev);
+
+	if (isatty(fd))
+		return true;
+	return major(st->st_rdev) == 1 && (n == 3 || n == 5 || (n >= 7 && n <= 9));
 }
 
 /*

@@ -95,7 +95,11 @@ static void clean_up(struct session *s)
 
 static void finish(struct session *s)
 {
+	siginfo_t si;
+
 	alarm_free(&s->empty);
+	if (s->init_pidfd >= 0) /* if it is our child */
+		(void)waitid(P_PIDFD, (id_t)s->init_pidfd, &si, WEXITED | WNOHANG);
 	ring_drain(s->d);
 	session_read_stats(s);
 	find_reason(s);

@@ -99,10 +99,24 @@ static int replace_ca(const struct session *s)
 	return file_replace(fd, "ca.pem", 0644, s->gate.ca_pem, strlen(s->gate.ca_pem));
 }
 
+/* Before 6.2 the kernel side may fail to see the exec that makes a gate of its first stage. */
+static bool is_labelled(const struct session *s)
+{
+	struct pf_label label;
+
+	return s->gate.pidfd >= 0 && kern_task_label(s->d->kern, s->gate.pidfd, &label) == 0 &&
+	       label.kind == PF_KIND_GATE && label.session == s->cg.id;
+}
+
 static void on_ready(struct session *s, const json_t *ready)
 {
 	const char *pem = json_string_value(json_object_get(ready, "ca_pem"));
 
+	if (!is_labelled(s)) {
+		(void)cgroup_kill_gate(&s->cg); /* its end is seen, and another one started */
+		trouble(s, "the kernel does not know it as a gate");
+		return;
+	}
 	free(s->gate.ca_pem);
 	s->gate.ca_pem = pem ? strdup(pem) : NULL;
 	s->gate.ready = true;

@@ -24,8 +24,11 @@ static bool is_below(const char *path, const char *dir)
 	return strncmp(path, dir, len) == 0 && path[len] == '/';
 }
 
+/* Nothing of the host's stands in for the session's own files. */
 static bool is_bind(const char *path)
 {
+	if (strcmp(path, RUN_DIR) == 0 || is_below(path, RUN_DIR))
+		return false;
 	for (size_t i = 0; i < ARRAY_LEN(covered); i++)
 		if (is_below(path, covered[i]))
 			return true;

@@ -73,11 +73,19 @@ static json_t *environment(const struct session *s)
 	return env;
 }
 
-/* Terminals are told by the descriptors themselves: one of the caller's must never get in. */
+/* The client keeps its terminal and says so; should it send one after all, that must not get in. */
+static bool is_terminal(const struct session *s, enum ctl_run_fd fd, const char *key)
+{
+	const json_t *tty = json_object_get(s->request, "tty");
+
+	return isatty(s->fds[fd]) || json_is_true(json_object_get(tty, key));
+}
+
 static json_t *terminal(const struct session *s)
 {
-	bool in = isatty(s->fds[CTL_RUN_STDIN]), out = isatty(s->fds[CTL_RUN_STDOUT]),
-	     err = isatty(s->fds[CTL_RUN_STDERR]);
+	bool in = is_terminal(s, CTL_RUN_STDIN, "stdin");
+	bool out = is_terminal(s, CTL_RUN_STDOUT, "stdout");
+	bool err = is_terminal(s, CTL_RUN_STDERR, "stderr");
 	const json_t *tty = json_object_get(s->request, "tty");
 
 	if (!in && !out && !err)

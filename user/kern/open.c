@@ -58,7 +58,7 @@ static void loader_free(struct loader *l)
  */
 static _Thread_local char last_warning[256];
 
-static int on_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
+static int __printf_like(2, 0) on_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	char line[1024];
 

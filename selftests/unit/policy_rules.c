@@ -329,6 +329,33 @@ static void test_one_inode_twice(void **state)
 	free_world(&w);
 }
 
+/* Roots of btrfs subvolumes, files of an overlay: one number, two inodes, and no merging. */
+static void test_one_number_twice(void **state)
+{
+	struct world w;
+	struct policy_err err;
+	struct policy_entries e;
+	size_t seen = 0;
+
+	(void)state;
+	make_world(HEAD "files: {read: [/], write: [/w]}\n", NULL, &w);
+	size_t root = (size_t)(at(&w.rules, "/") - w.rules.v);
+	size_t dir = (size_t)(at(&w.rules, "/w") - w.rules.v);
+
+	w.found[dir] = w.found[root];
+	w.found[dir].self = 1;
+	assert_int_equal(policy_entries(&w.rules, w.found, &e, &err), 0);
+	for (size_t i = 0; i < e.n; i++) {
+		if (e.v[i].key.ino != w.found[root].ino || e.v[i].key.name != 0)
+			continue;
+		seen++;
+		assert_int_equal(e.v[i].value.rights & (R | W), e.v[i].key.self ? R | W : R);
+	}
+	assert_int_equal(seen, 2);
+	policy_entries_free(&e);
+	free_world(&w);
+}
+
 static void test_entries_are_sorted_and_single(void **state)
 {
 	struct world a, b;
@@ -404,6 +431,7 @@ int main(void)
 		cmocka_unit_test(test_missing_file_has_its_place),
 		cmocka_unit_test(test_own_file_systems),
 		cmocka_unit_test(test_one_inode_twice),
+		cmocka_unit_test(test_one_number_twice),
 		cmocka_unit_test(test_entries_are_sorted_and_single),
 		cmocka_unit_test(test_name_hash),
 		cmocka_unit_test(test_many_homes),

@@ -135,6 +135,8 @@ static int by_key(const void *a, const void *b)
 		return x->dev < y->dev ? -1 : 1;
 	if (x->ino != y->ino)
 		return x->ino < y->ino ? -1 : 1;
+	if (x->self != y->self)
+		return x->self < y->self ? -1 : 1;
 	return (x->name > y->name) - (x->name < y->name);
 }
 

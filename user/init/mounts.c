@@ -9,11 +9,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #define DISK_DEFAULT (1ULL << 30)
 
@@ -216,6 +219,16 @@ static size_t count(const char *const *list)
 	return n;
 }
 
+/* These paths begin in directories that anybody may write to: with our own rights no symbolic link
+ * is followed, which would lead to where the caller has none. */
+static int open_bind(const struct setup *s, const char *path)
+{
+	const struct open_how how = {.flags = O_PATH | O_CLOEXEC,
+				     .resolve = s->binds_as_caller ? 0 : RESOLVE_NO_SYMLINKS};
+
+	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+}
+
 /* Hold what will be covered and must be seen nevertheless; a path that is missing is skipped: the
  * rule for it fails later, with its place in the policy. */
 static int open_binds(const struct setup *s, int *fds)
@@ -223,8 +236,25 @@ static int open_binds(const struct setup *s, int *fds)
 	int r = s->binds_as_caller ? priv_borrow(s) : 0;
 
 	for (size_t i = 0; r == 0 && s->binds[i]; i++)
-		fds[i] = open(s->binds[i], O_PATH | O_CLOEXEC);
+		fds[i] = open_bind(s, s->binds[i]);
 	return r == 0 && s->binds_as_caller ? priv_return() : r;
+}
+
+/*
+ * Is the i-th path seen already, through another that leads to it? On the way to it nothing may be
+ * made then, and nothing mounted: what is there is the host's, and others may change it.
+ */
+static bool is_seen(const struct setup *s, const int *fds, size_t i)
+{
+	for (size_t j = 0; s->binds[j]; j++) {
+		size_t len = strlen(s->binds[j]);
+
+		if (j == i || fds[j] < 0 || strncmp(s->binds[i], s->binds[j], len) != 0)
+			continue;
+		if (s->binds[i][len] == '/' || (!s->binds[i][len] && j < i))
+			return true;
+	}
+	return false;
 }
 
 static int place_binds(const struct setup *s, int *fds, struct failure *f)
@@ -232,7 +262,7 @@ static int place_binds(const struct setup *s, int *fds, struct failure *f)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && s->binds[i]; i++) {
-		if (fds[i] >= 0)
+		if (fds[i] >= 0 && !is_seen(s, fds, i))
 			r = bind_fd(fds[i], s->binds[i]);
 		if (r < 0)
 			(void)fail(f, -r, "cannot show %s in the session: %s", s->binds[i],

@@ -267,8 +267,12 @@ bool cgroup_populated(const struct cgroup *cg)
 {
 	__cleanup_free char *text = NULL;
 
-	if (cg->dir < 0 || file_read(cg->dir, "cgroup.events", FILE_MAX, &text, NULL) < 0)
+	if (cg->dir < 0)
 		return false;
+	int r = file_read(cg->dir, "cgroup.events", FILE_MAX, &text, NULL);
+
+	if (r < 0) /* gone, or unknown: then it counts as populated */
+		return r != -ENOENT && r != -ENODEV;
 	return strstr(text, "populated 1") != NULL;
 }
 

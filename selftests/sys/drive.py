@@ -50,7 +50,6 @@ class Suite:
             return None
         plan = f"{world.BASE}/plan.{mode}{families}"
         before = world.photograph(mode)
-        self.log.skip()
         with runner.holder(mode) as holder:
             values = {**self.servers.paths, "race-tries": os.environ.get("PF_RACE_TRIES", "1000"),
                       "holder": holder.pid, "open-tries": os.environ.get("PF_OPEN_TRIES", "500"), **(settings or {})}
@@ -87,6 +86,7 @@ class Suite:
     def session(self, mode):
         print(f"--- session as {'ordinary user' if mode == 'su' else 'root'}", flush=True)
         command = ("pinfold", "run", "--policy", world.POLICY, "--")
+        self.log.skip()
         settings = bpf_settings_of_pinfold() if any(r.id[0] == "B" for r in self.table) else {}
         ev = self.run_mode(mode, "FNCBH", command, settings)
         if ev:

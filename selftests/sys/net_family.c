@@ -56,8 +56,12 @@ static void n12_mptcp(struct ctx *c)
 static void n13_mptcp_fastopen(struct ctx *c)
 {
 	struct address to = peer(c, AF_INET, SOCK_STREAM);
-	int fd = (int)go_socket(c, AF_INET, SOCK_STREAM, mptcp(c));
 
+	if (c->twin) {
+		say(c, "sendmsg", dial(c, 0, &to));
+		return;
+	}
+	int fd = (int)go_socket(c, AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
 	say(c, "sendmsg", fd < 0 ? fd : send_to(c, fd, &to, MSG_FASTOPEN));
 }
 

@@ -243,7 +243,8 @@ static void n08_udp_unspec(struct ctx *c)
 {
 	struct address to = peer(c, AF_INET, SOCK_DGRAM);
 
-	to.ss.ss_family = AF_UNSPEC;
+	if (!c->twin)
+		to.ss.ss_family = AF_UNSPEC;
 	say(c, "sendmsg", send_to(c, udp(c, AF_INET), &to, 0));
 }
 
@@ -279,6 +280,12 @@ static void n10_fastopen(struct ctx *c)
 	struct address mapped = mapped_peer(c, SOCK_STREAM);
 	const char *text = tag(c);
 
+	if (c->twin) {
+		say(c, "sendmsg", dial(c, 0, &to));
+		say(c, "sendmsg6", dial(c, 0, &to6));
+		say(c, "mapped", dial(c, 0, &mapped));
+		return;
+	}
 	int fd = with_timeout((int)go_socket(c, AF_INET, SOCK_STREAM, 0));
 	say(c, "sendmsg", send_to(c, fd, &to, MSG_FASTOPEN));
 	fd = with_timeout((int)go_socket(c, AF_INET6, SOCK_STREAM, 0));

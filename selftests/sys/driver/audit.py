@@ -46,7 +46,7 @@ def is_denial(record, session):
 
 def is_end(record, session):
     return (record["type"] == "session" and session in (None, record.get("session"))
-            and "end" in json.dumps(record))
+            and record.get("event") == "ended")
 
 
 def by_case(denials):

@@ -3,10 +3,14 @@
 
 import os
 import signal
+import socket
+import struct
 import threading
 
-from harness import wait_for
-from raw import SYNC, Closed, Raw, bind, error_of, execute, kinds, msg, parse, query, rows_of, startup
+import fake
+from harness import Gate, wait_for
+from raw import (SYNC, Closed, Raw, bind, close, error_of, execute, kinds, msg, parse, query,
+                 rows_of, startup)
 from suite import check, test
 
 
@@ -190,3 +194,98 @@ def crowd(world):
     for c in held:
         c.send(msg("X"))
         c.close()
+
+
+@test("a client that asks and does not read what the gate itself answers: bounded memory")
+def unread_answers(world):
+    gate = world.new_gate()
+    for ask in (query("x") * 500, close("S", "nope") * 2000):
+        with Raw(gate.port) as c:
+            before = gate.rss_kib()
+            c.sock.settimeout(2)
+            sent, answers = 0, 0
+            try:
+                while sent < 64 * 1024 * 1024:
+                    sent += c.sock.send(ask)
+            except TimeoutError:
+                pass
+            check(sent < 64 * 1024 * 1024, "it took all")
+            grown = gate.rss_kib() - before
+            check(grown < 8 * 1024, f"grew by {grown} KiB")
+            # And it goes on where it stood.
+            c.sock.settimeout(30)
+            for answers in range(2000):
+                c.message()
+    serves(gate)
+    gate.stop()
+
+
+@test("clients that come and go leave no more logins behind than may be idle")
+def churn(world):
+    gate = world.new_gate()
+    for _ in range(300):
+        with Raw(gate.port, login=False) as c:
+            c.send(startup())
+    serves(gate)
+    n = int(world.pg.psql("SELECT count(*) FROM pg_stat_activity WHERE usename = 'reader'"))
+    check(n < 20, f"{n} connections to the server")
+    check("refused" not in gate.log(), gate.log())
+    gate.stop()
+
+
+@test("P9 any number of cancel requests is one to the server, until that has arrived")
+def cancel_flood(world):
+    cancels = []
+
+    def script(peer):
+        first = peer.first()
+        if first[:4] == struct.pack("!i", 80877102):
+            cancels.append(first)
+            peer.take(1)
+            return
+        peer.send(fake.login())
+        peer.until("S")
+        peer.send(fake.ARMED)
+        peer.take(1 << 20)
+    server = fake.Fake(script)
+    gate = Gate(world.binary, server.port)
+    with Raw(gate.port) as c:
+        c.send(query("SELECT 1"))
+        wait_for("the statement is out", lambda: server.seen)
+        for _ in range(50):
+            with socket.create_connection(("127.0.0.1", gate.port)) as s:
+                s.sendall(struct.pack("!iiII", 16, 80877102, *c.key))
+                s.settimeout(30)
+                check(s.recv(1) == b"", "an answer to a cancel request")
+        wait_for("one arrives", lambda: cancels)
+        check(len(cancels) == 1, f"{len(cancels)} requests")
+    gate.stop()
+    server.stop()
+
+
+@test("records: a statement whose client leaves, or is killed, before its end; errors of Parse")
+def unfinished(world):
+    gate = world.new_gate()
+
+    def record(text, error):
+        (r,) = gate.wait_record(text, lambda r: r.get("text", "") == text)
+        check((r["verdict"], r.get("error")) == ("allow", error), r)
+    text = "SELECT generate_series(1, 100000000)"
+    with Raw(gate.port) as c:
+        c.send(query(text))
+        check(c.until("D")[-1].kind == "D", "a row")
+    record(text, "08006")
+    with Raw(gate.port) as c:
+        c.send(parse("SELECT 11"), bind(), execute(), msg("H"))
+        c.until("C")
+        c.send(parse("SELECT 12"), bind(), execute(), b"!" + b"\0\0\0\4")
+        check(c.closed(), "an unknown message")
+    record("SELECT 11", None)
+    record("SELECT 12", "08006")
+    with Raw(gate.port) as c:
+        c.ask(parse("SELECT 13", "s"), SYNC)
+        out = c.ask(bind("p", "s"), parse("SELECT nope13"), execute("p"), SYNC)
+        check(kinds(out) == "2EZ", out)
+    record("SELECT nope13", "42703")
+    check(not [r for r in gate.records if r.get("text") == "SELECT 13"], "it did not run")
+    gate.stop()

@@ -177,6 +177,7 @@ void conn_release(struct conn *c)
 	struct upstream *up = c->up;
 	bool quiet = c->state == CONN_IDLE && c->ops.n == 0 && c->row_left == 0;
 
+	reply_unfinished(c);
 	c->up = NULL;
 	if (up)
 		upstream_release(up, quiet);
@@ -272,10 +273,12 @@ static bool reads_messages(const struct conn *c)
 	return c->state == CONN_IDLE || c->state == CONN_BATCH || c->state == CONN_SKIP;
 }
 
-/* The server is slower than the client, or owes it too much already. */
+/* The server is slower than the client, or owes it too much already; or the client does not read.
+ */
 static bool congested(const struct conn *c)
 {
-	return c->ops.n >= GATE_OPS_MAX || (c->up && buf_len(&c->up->s.out) >= GATE_OUT_HIGH);
+	return c->ops.n >= GATE_OPS_MAX || buf_len(&c->client.out) >= GATE_OUT_HIGH ||
+	       (c->up && buf_len(&c->up->s.out) >= GATE_OUT_HIGH);
 }
 
 static bool client_wanted(const struct conn *c)
@@ -593,7 +596,7 @@ void conn_cancel(struct gate *g, struct endpoint *ep, uint32_t pid, uint32_t key
 		if (c->ep != ep || c->pid != pid || c->key != key)
 			continue;
 		/* Only what it is doing now; an idle one has nothing to cancel. */
-		if (c->up && c->ops.n > 0)
+		if (c->up && c->ops.n > 0 && !upstream_cancelling(c->up))
 			upstream_cancel(c->up);
 		return;
 	}

@@ -70,7 +70,8 @@ struct op {
 	uint32_t repeat;	 /* OP_CLOSE: further replies like this one */
 	const char *tag;	 /* answered instead of the server's, static; NULL = the server's */
 	struct name *name;	 /* statement or portal concerned, one reference */
-	struct verdict *verdict; /* OP_EXECUTE: for the record, one reference */
+	struct verdict *verdict; /* OP_EXECUTE: for the record, one reference. OP_PARSE and
+				  * OP_BIND: for the record of their failure */
 	uint64_t started_ns, rows, bytes;
 	uint8_t *data; /* OP_LOCAL: owned */
 	size_t len;
@@ -210,6 +211,8 @@ int tx_settle(struct conn *c, uint8_t *status) __must_check;
 /* conn_reply.c */
 /* Handle what is in the server's buffer as far as the client's has room. -errno. */
 int reply_process(struct conn *c) __must_check;
+/* Record what was sent and will not be answered any more: it may have run. */
+void reply_unfinished(struct conn *c);
 /* The client is told ReadyForQuery, the batch is over. */
 int reply_ready(struct conn *c, uint8_t status) __must_check;
 

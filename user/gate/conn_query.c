@@ -308,7 +308,7 @@ static int parse_allowed(struct conn *c, const struct pg_parse *p, struct verdic
 	if (r == 0)
 		r = pg_put_parse(&c->up->s.out, e->upstream, text, p->n_types, p->types);
 	c->batch_up = true;
-	return r == 0 ? op_push(c, (struct op){.type = OP_PARSE, .name = e}) : r;
+	return r == 0 ? op_push(c, (struct op){.type = OP_PARSE, .name = e, .verdict = v}) : r;
 }
 
 static int on_parse(struct conn *c, const struct pg_msg *m)
@@ -358,7 +358,10 @@ static int on_bind(struct conn *c, const struct pg_msg *m)
 		r = pg_put_bind(&c->up->s.out, portal->upstream, statement->upstream, b.rest,
 				b.rest_len);
 	c->batch_up = true;
-	return r == 0 ? op_push(c, (struct op){.type = OP_BIND, .name = portal}) : r;
+	return r == 0 ? op_push(c, (struct op){.type = OP_BIND,
+					       .name = portal,
+					       .verdict = portal->verdict})
+		      : r;
 }
 
 /* Neither parameters nor rows: what the gate's own answers to a statement consist of. */

@@ -25,6 +25,17 @@ static void record_done(struct conn *c, const struct op *op, const char *error)
 		record_statement(&c->gate->recorder, &rec);
 }
 
+void reply_unfinished(struct conn *c)
+{
+	for (size_t i = 0; i < c->ops.n; i++) {
+		struct op *op = &c->ops.ring[(c->ops.head + i) % c->ops.size];
+
+		if (op->type == OP_EXECUTE)
+			record_done(c, op, "08006");
+		verdict_unref(TAKE_PTR(op->verdict));
+	}
+}
+
 static int pop_and_run(struct conn *c)
 {
 	op_pop(c);
@@ -100,6 +111,7 @@ static void record_error(struct conn *c, const struct pg_msg *m)
 		if (!op->verdict)
 			continue;
 		record_done(c, op, sqlstate);
+		verdict_unref(TAKE_PTR(op->verdict));
 		return;
 	}
 }

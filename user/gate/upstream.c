@@ -411,13 +411,23 @@ struct upstream *upstream_get(struct endpoint *ep, struct upstream_user *u, int 
 
 void upstream_forget(struct endpoint *ep, struct upstream_user *u)
 {
-	list_for_each_safe (pos, tmp, &ep->all) {
+	struct upstream *theirs = NULL;
+	size_t spare = 0;
+
+	list_for_each (pos, &ep->all) {
 		struct upstream *up = list_entry(pos, struct upstream, all);
 
-		/* Its login goes on: the next client will be glad of it. */
 		if (up->user == u)
-			up->user = NULL;
+			theirs = up;
+		else if (!up->user && !up->cancel)
+			spare++;
 	}
+	if (!theirs)
+		return;
+	/* Its login goes on: the next client will be glad of it. But not of any number. */
+	theirs->user = NULL;
+	if (spare >= GATE_POOL_IDLE_MAX)
+		upstream_close(theirs);
 }
 
 void upstream_release(struct upstream *up, bool quiet)
@@ -433,6 +443,17 @@ void upstream_release(struct upstream *up, bool quiet)
 	up->s.want_read = true;
 	(void)uv_timer_start(&up->timer, deadline, GATE_LOGIN_MS, 0);
 	advance(up);
+}
+
+bool upstream_cancelling(const struct upstream *up)
+{
+	list_for_each (pos, &up->ep->all) {
+		const struct upstream *c = list_entry(pos, struct upstream, all);
+
+		if (c->cancel && c->cancel_pid == up->pid && c->cancel_key == up->key)
+			return true;
+	}
+	return false;
 }
 
 void upstream_cancel(struct upstream *up)

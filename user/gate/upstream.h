@@ -105,7 +105,7 @@ void endpoint_warm(struct endpoint *ep);
 
 /* A ready connection for u at once (returned, user set), or NULL: u->ready or u->failed follows. */
 struct upstream *upstream_get(struct endpoint *ep, struct upstream_user *u, int *ret_error);
-/* u does not want to wait any longer. */
+/* u does not want to wait any longer. Logins that nobody waits for are no more than may be idle. */
 void upstream_forget(struct endpoint *ep, struct upstream_user *u);
 /*
  * Give a connection back. Quiet: no reply is outstanding, so it can be reset and used again; else
@@ -114,6 +114,8 @@ void upstream_forget(struct endpoint *ep, struct upstream_user *u);
 void upstream_release(struct upstream *up, bool quiet);
 /* Ask the server to cancel what up is doing. */
 void upstream_cancel(struct upstream *up);
+/* A request to cancel is on its way to it. */
+bool upstream_cancelling(const struct upstream *up);
 void upstream_close(struct upstream *up);
 
 /*

@@ -9,6 +9,7 @@
  * log can be told apart. attempt itself judges nothing: the driver outside does.
  */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -290,10 +291,43 @@ static int plan_line(const char *line)
 	return -EINVAL;
 }
 
+static int run_plan(const char *path)
+{
+	char line[1024];
+	int bad = 0;
+	FILE *plan = fopen(path, "re");
+
+	if (!plan) {
+		perror(path);
+		return -1;
+	}
+	while (fgets(line, sizeof(line), plan))
+		bad |= plan_line(line) < 0;
+	(void)fclose(plan);
+	return bad ? -1 : 0;
+}
+
+static bool told_to_stop(void)
+{
+	struct pollfd p = {STDIN_FILENO, POLLIN, 0};
+
+	return poll(&p, 1, 0) != 0; /* only the end of it ever comes */
+}
+
+static int run_loop(const char *path)
+{
+	int r = 0;
+
+	while (!r && !told_to_stop()) {
+		n_settings = 0;
+		r = run_plan(path);
+	}
+	return r;
+}
+
 int main(int argc, char **argv)
 {
-	char line[1024], starter[16];
-	int bad = 0;
+	char starter[16];
 
 	if (argc == 3 && !strcmp(argv[1], "--snapshot"))
 		return world_snapshot(argv[2]) < 0;
@@ -305,16 +339,15 @@ int main(int argc, char **argv)
 		return world_as_pid(argv[2], argv + 3);
 	if (argc > 3 && !strcmp(argv[1], "--holding"))
 		return world_hold(argv[2], argv + 3);
-	FILE *plan = argc == 2 ? fopen(argv[1], "re") : NULL;
-	if (!plan) {
+	if (argc == 3 && !strcmp(argv[1], "--loop"))
+		return run_loop(argv[2]) < 0;
+	if (argc != 2) {
 		fprintf(stderr, "usage: attempt PLAN\n");
 		return 2;
 	}
 	(void)snprintf(starter, sizeof(starter), "%d", getppid());
-	bad = set("starter", starter);
-	while (fgets(line, sizeof(line), plan))
-		bad |= plan_line(line) < 0;
-	(void)fclose(plan);
+	if (set("starter", starter) < 0 || run_plan(argv[1]) < 0)
+		return 1;
 	printf("E\tend\n");
-	return bad;
+	return 0;
 }

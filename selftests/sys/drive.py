@@ -39,6 +39,7 @@ class Suite:
         self.servers = servers
         self.log = audit.Log()
         self.evidence = {}
+        self.extra = []
 
     def cases(self, mode, families="FNCH"):
         return [c for r in self.table if r.id[0] in families for c in r.cases(mode)]
@@ -121,7 +122,25 @@ class Suite:
         if not complete or not ev:
             print("FAIL lr: no record of the session's end")
 
+    def recycled_pid(self):
+        """Row C07: a process outside that gets the id of one that died in a session, with
+        no_new_privs set as there, may do what it may."""
+        ev = self.evidence.get("su")
+        pids = [r["pid"] for records in (ev.denials.values() if ev else ()) for r in records]
+        if not pids or not any(r.id == "F02" for r in self.table):
+            return
+        plan = f"{world.BASE}/plan.recycled"
+        runner.write_plan(plan, "br", [rows.Case("F02", "sys", "ov")], set(), {})
+        attempt = f"{world.TOOLS}/attempt"
+        text = world.run(attempt, "--as-pid", str(pids[-1]), attempt, plan, check=False).stdout
+        results = [line.split("\t")[6] for line in text.splitlines() if line.startswith("R")]
+        good = bool(results) and set(results) == {"ok"}
+        self.extra.append(judge.Verdict(rows.Case("C07", "sys", "-"), "br",
+                                        "pass" if good else "fail", "none",
+                                        [] if good else [f"under a dead process's id: {text!r}"]))
+
     def verdicts(self):
+        yield from self.extra
         for row in self.table:
             for mode in ("su", "sr", "lr"):
                 ev = self.evidence.get(mode)
@@ -241,6 +260,7 @@ def main():
     wait_for_daemon()
     for mode in ("su", "sr"):
         suite.session(mode)
+    suite.recycled_pid()
     suite.labelled()
     sys.exit(report(suite, args.out) != 0)
 

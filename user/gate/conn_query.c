@@ -514,8 +514,11 @@ static bool skipped(const struct conn *c, uint8_t type)
 
 int query_message(struct conn *c, const struct pg_msg *m)
 {
-	if (skipped(c, m->type))
+	if (skipped(c, m->type)) {
+		/* Its verdict may have come before the error did: the next message is another. */
+		verdict_unref(TAKE_PTR(c->verdict));
 		return 0;
+	}
 	switch (m->type) {
 	case 'Q':
 		return on_query(c, m);

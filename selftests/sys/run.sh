@@ -28,4 +28,4 @@ cp -f /var/log/pinfold/audit.jsonl "$out/sys-audit.jsonl" 2>/dev/null
 sed -nE 's/^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p' "$log" | awk '
 	{ p += $1; f += $2; s += $3 }
 	END { print p + 0 " passed, " f + 0 " failed, " s + 0 " skipped" }'
-exit $status
+exit "$status"

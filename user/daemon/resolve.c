@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <grp.h>
 #include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "daemon/hosts.h"
@@ -42,10 +44,28 @@ static json_t *look_up(const char *host)
 	return json_pack("{s:o}", "ips", ips);
 }
 
+/*
+ * What reads answers from outside has no rights, and nothing of the daemon's open but *sock, which
+ * gets the first free number: not the lock either, which a new daemon would wait for.
+ */
+static int give_up_rights(const struct daemon *d, int *sock)
+{
+	if (*sock != 3 && dup2(*sock, 3) < 0)
+		return -errno;
+	*sock = 3;
+	if (syscall(SYS_close_range, 4, ~0U, 0) < 0 || setgroups(0, NULL) < 0 ||
+	    setresgid(d->gate_gid, d->gate_gid, d->gate_gid) < 0 ||
+	    setresuid(d->gate_uid, d->gate_uid, d->gate_uid) < 0)
+		return -errno;
+	return 0;
+}
+
 __attribute__((noreturn)) static void child(const struct session *s, int sock)
 {
 	json_t *out = json_array();
 
+	if (give_up_rights(s->d, &sock) < 0)
+		_exit(1);
 	(void)signal(SIGALRM, SIG_DFL);
 	(void)alarm(CHILD_SECONDS);
 	for (size_t i = 0; i < s->policy->n_dbs; i++)

@@ -383,6 +383,38 @@ static int read_word(const char *map, __u64 *ret)
 	return 0;
 }
 
+static bool hangs_on(const char *name, __u64 slice)
+{
+	char path[KERN_PATH_MAX];
+	struct bpf_link_info info = {0};
+	__u32 len = sizeof(info);
+
+	if (pin_path(path, "links", name) < 0)
+		return false;
+	__cleanup_fd int fd = bpf_obj_get(path);
+
+	return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 &&
+	       info.cgroup.cgroup_id == slice;
+}
+
+/* A cgroup that is removed takes what hung on it along: the pins of the links stay, for nothing. */
+static bool slice_is_served(const struct loader *l)
+{
+	struct bpf_program *prog;
+	struct stat st;
+
+	if (fstat(l->slice, &st) < 0)
+		return false;
+	bpf_object__for_each_program(prog, l->skel->obj)
+	{
+		if (hook_of(prog) || bpf_program__type(prog) == BPF_PROG_TYPE_SK_MSG)
+			continue;
+		if (!hangs_on(bpf_program__name(prog), st.st_ino))
+			return false;
+	}
+	return true;
+}
+
 /* What is pinned: 1 this very build, 0 nothing or another build of this ABI, -EPROTO another ABI.
  */
 static int compare_pins(const struct loader *l)
@@ -402,7 +434,7 @@ static int compare_pins(const struct loader *l)
 				 ", this build has ABI %d: end all "
 				 "sessions, then run pinfoldd --unload of the build that made them",
 				 (unsigned long long)abi, PF_ABI_VERSION);
-	return abi && read_word(BUILD_MAP, &build) == 0 && build == l->build;
+	return abi && read_word(BUILD_MAP, &build) == 0 && build == l->build && slice_is_served(l);
 }
 
 static int open_maps(struct kern *k, char *err)

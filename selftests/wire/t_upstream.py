@@ -103,6 +103,21 @@ def unreachable(world):
     gate.stop()
 
 
+@test("upstream: silence after the login, when the client's settings are due, has an end")
+def silent_setup(world):
+    def script(peer):
+        peer.log_in()
+        peer.take(1 << 20)
+    server = fake.Fake(script)
+    gate = Gate(world.binary, server.port)
+    with Raw(gate.port, login=False) as c:
+        c.send(startup({"user": "a", "application_name": "x"}))
+        check(c.closed(), "it waits on")
+    gate.wait_record("why", lambda r: r.get("reason") == "too slow")
+    gate.stop()
+    server.stop()
+
+
 def hostile(world, script, expect=None):
     """No client is served by such a server, and the gate lives."""
     server = fake.Fake(script)

@@ -226,6 +226,11 @@ static void deadline(uv_timer_t *timer)
 	conn_abort(timer->data, "too slow");
 }
 
+void conn_hurry(struct conn *c)
+{
+	(void)uv_timer_start(&c->timer, deadline, GATE_LOGIN_MS, 0);
+}
+
 static void last_words_said(struct conn *c)
 {
 	char sink[4096];
@@ -253,7 +258,7 @@ void conn_end(struct conn *c, const char *sqlstate, const char *message)
 	if (message && can_talk && pg_put_error(&c->client.out, 'E', &e) < 0)
 		log_debug("conn=%lu no memory for last words", (unsigned long)c->id);
 	buf_clear(&c->client.in);
-	(void)uv_timer_start(&c->timer, deadline, GATE_LOGIN_MS, 0);
+	conn_hurry(c);
 }
 
 int conn_kill(struct conn *c, const char *rule, const char *reason)
@@ -567,7 +572,7 @@ void conn_open(struct gate *g, struct endpoint *ep, int fd)
 		return;
 	}
 	tell(c, "open", NULL, NULL);
-	(void)uv_timer_start(&c->timer, deadline, GATE_LOGIN_MS, 0);
+	conn_hurry(c);
 	c->client.readable = true;
 	conn_pump(c);
 }

@@ -155,6 +155,8 @@ int conn_kill(struct conn *c, const char *rule, const char *reason);
 void conn_end(struct conn *c, const char *sqlstate, const char *message);
 /* Close at once. */
 void conn_abort(struct conn *c, const char *reason);
+/* From now on the client's start may take GATE_LOGIN_MS. */
+void conn_hurry(struct conn *c);
 /* The upstream connection, if any, goes back. */
 void conn_release(struct conn *c);
 

@@ -332,6 +332,7 @@ static int welcome(struct conn *c)
 		r = pg_put_key(out, c->pid, c->key);
 	if (r == 0)
 		r = pg_put_ready(out, 'I');
+	(void)uv_timer_stop(&c->timer);
 	conn_set_state(c, CONN_IDLE);
 	return r;
 }
@@ -379,6 +380,7 @@ int start_finish(struct conn *c)
 	if (c->state == CONN_SETUP || c->n_setup == 0)
 		return welcome(c);
 	conn_set_state(c, CONN_SETUP);
+	conn_hurry(c);
 	int r = pg_put_parse(out, "", text, 0, NULL);
 
 	for (size_t i = 0; i + 1 < c->n_setup && r == 0; i += 2)

@@ -422,6 +422,30 @@ static __always_inline bool ioctl_reads(__u32 cmd)
 	return (cmd >> 8 & 0xff) == 'T';
 }
 
+/*
+ * Those that change the file they are called on, or what others are told to change of it. What a
+ * filesystem knows besides may reach past all hooks: a btrfs snapshot is a copy of a whole tree,
+ * denied files included. Commands that only hand out are judged like a change.
+ */
+static __always_inline bool ioctl_changes(__u32 cmd)
+{
+	switch (cmd) {
+	case 0x40049409: /* FICLONE */
+	case 0x4020940d: /* FICLONERANGE */
+	case 0xc0189436: /* FIDEDUPERANGE */
+	case 0x40086602: /* FS_IOC_SETFLAGS */
+	case 0x40046602: /* FS_IOC32_SETFLAGS */
+	case 0x401c5820: /* FS_IOC_FSSETXATTR */
+	case 0x40305828: /* FS_IOC_RESVSP */
+	case 0x40305829: /* FS_IOC_UNRESVSP */
+	case 0x4030582a: /* FS_IOC_RESVSP64 */
+	case 0x4030582b: /* FS_IOC_UNRESVSP64 */
+	case 0x40305839: /* FS_IOC_ZERO_RANGE */
+		return true;
+	}
+	return cmd >> 30 == 2; /* _IOC_READ alone */
+}
+
 #define TIOCSTI 0x5412u
 #define TIOCLINUX 0x541cu
 
@@ -439,6 +463,8 @@ static __always_inline int decide_ioctl(const struct file *f, __u32 cmd)
 	type = inode ? inode->i_mode & S_IFMT : 0;
 	if ((type != S_IFREG && type != S_IFDIR) || ioctl_reads(cmd))
 		return 0;
+	if (!ioctl_changes(cmd) && d->d_sb->s_magic != PROC_MAGIC && !pf_is_placeless(d, d->d_sb))
+		return pf_never(&me, PF_HOOK_FILE_IOCTL, d, PF_REASON_FORBIDDEN, cmd);
 	return decide_change(PF_HOOK_FILE_IOCTL, d);
 }
 

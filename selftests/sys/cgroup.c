@@ -114,9 +114,8 @@ static void c03_mkdir(struct ctx *c)
 		return;
 	}
 	cgroup_path(path, "dst/sub");
-	long r = rc_of(mkdir(path, 0755));
-	say(c, "mkdir", r);
-	say(c, "join", r < 0 ? r : join("dst/sub/cgroup.procs"));
+	say(c, "mkdir", rc_of(mkdir(path, 0755)));
+	say(c, "join", join("dst/sub/cgroup.procs"));
 	(void)rmdir(path);
 }
 

@@ -38,6 +38,8 @@ class Servers:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if isinstance(address, str) and address[0] == "@":
             address = "\0" + address[1:]
+        if isinstance(address, str) and address[0] == "/" and os.path.exists(address):
+            os.unlink(address)  # of servers before us, who are gone
         s.bind(address)
         if isinstance(address, str) and address[0] != "\0":
             os.chmod(address, 0o777)

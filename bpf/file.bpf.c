@@ -36,6 +36,9 @@ static __always_inline __u32 wanted(const struct file *f)
 {
 	__u32 want = 0;
 
+	/* Access mode 3 asks for neither read nor write but is checked for both. */
+	if ((f->f_flags & O_ACCMODE_BITS) == O_ACCMODE_BITS)
+		want = PF_R_READ | PF_R_WRITE;
 	if (f->f_mode & FMODE_WRITE_BIT || f->f_flags & O_TRUNC)
 		want |= PF_R_WRITE;
 	if (f->f_flags & FMODE_EXEC_BIT)

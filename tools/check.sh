@@ -11,22 +11,38 @@ broken=()
 logs=build/check
 mkdir -p "$logs"
 
-suite() {
-	local name=$1 start=$SECONDS rc line log
+# Run a suite; its output goes to its log, its exit status and time to files beside it.
+run() {
+	local name=$1 start=$SECONDS rc=0
 	shift
-	log=$logs/$name.log
-	printf '== %s: %s\n' "$name" "$*"
-	"$@" 2>&1 </dev/null | tee "$log" | sed 's/^/   /'
-	rc=${PIPESTATUS[0]}
-	line=$(grep -oE '[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?' "$log" | tail -n 1)
-	local p f s
+	"$@" >"$logs/$name.log" 2>&1 </dev/null || rc=$?
+	printf '%d %d\n' "$rc" $((SECONDS - start)) >"$logs/$name.result"
+}
+
+# Add up what a finished suite left; what failed is shown whole.
+account() {
+	local name=$1 rc=1 seconds=0 line p f s
+	read -r rc seconds <"$logs/$name.result"
+	line=$(grep -oE '[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?' "$logs/$name.log" | tail -n 1)
 	read -r p f s < <(grep -oE '[0-9]+' <<<"$line" | tr '\n' ' ')
 	passed=$((passed + ${p:-0})) failed=$((failed + ${f:-0})) skipped=$((skipped + ${s:-0}))
 	if [ -z "$line" ] || { [ "$rc" -ne 0 ] && [ "${f:-0}" -eq 0 ]; }; then
 		failed=$((failed + 1))
 	fi
-	if [ -z "$line" ] || [ "$rc" -ne 0 ]; then broken+=("$name"); fi
-	printf '== %s: %s (exit %d, %d s)\n' "$name" "${line:-no closing line}" "$rc" $((SECONDS - start))
+	if [ -z "$line" ] || [ "$rc" -ne 0 ]; then
+		broken+=("$name")
+		tail -n 200 "$logs/$name.log" | sed 's/^/   /'
+	fi
+	printf '== %-14s %s (exit %d, %d s)\n' "$name" "${line:-no closing line}" "$rc" "$seconds"
+}
+
+# Several suites one after the other, each accounted for when it has ended.
+lane() {
+	local name
+	for name in "$@"; do
+		# shellcheck disable=SC2086 # a suite is a command and its words
+		run "$name" ${suites[$name]}
+	done
 }
 
 # A build has no cases of its own: it counts as one.
@@ -54,18 +70,41 @@ add build-clang build CC=clang all tests
 add unit-san make SAN=1 unit
 add cli make cli-tests
 add wire selftests/wire/run.sh
-add vmtest vmtest/selftest.sh
 for k in 6.1 6.1-preempt 6.12 7; do add "kernel-$k" kernel "$k"; done
+add vmtest vmtest/selftest.sh
 add coverage selftests/sys/table.sh
 
-for name in "${@:-${order[@]}}"; do
+wanted=("${@:-${order[@]}}")
+native=() virtual=()
+for name in "${wanted[@]}"; do
+	case $name in
+	build-gcc | coverage) ;;
+	kernel-* | vmtest) virtual+=("$name") ;;
+	*) native+=("$name") ;;
+	esac
 	[ -n "${suites[$name]-}" ] || {
 		echo "check: no suite '$name' (there are: ${order[*]})" >&2
 		exit 2
 	}
-	# shellcheck disable=SC2086 # a suite is a command and its words
-	suite "$name" ${suites[$name]}
 done
+wants() { [[ " ${wanted[*]} " == *" $1 "* ]]; }
+
+# The build comes first; then the virtual machines, which keep about one processor busy, beside the rest.
+rm -f "$logs"/*.result
+if wants build-gcc; then
+	lane build-gcc
+	account build-gcc
+fi
+lane "${virtual[@]}" &
+beside=$!
+lane "${native[@]}"
+for name in "${native[@]}"; do account "$name"; done
+wait $beside
+for name in "${virtual[@]}"; do account "$name"; done
+if wants coverage; then
+	lane coverage
+	account coverage
+fi
 
 [ ${#broken[@]} -eq 0 ] || echo "failed: ${broken[*]} (logs in $logs/)"
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -36,6 +36,7 @@ extern const volatile __u64 cfg_pin_ino;
 #define FMODE_EXEC_BIT 0x20u
 #define FMODE_PATH_BIT 0x4000u
 #define FMODE_BACKING_BIT (1u << 24)
+#define O_ACCMODE_BITS 00000003u
 #define O_NOCTTY 00000400u
 #define O_TRUNC 00001000u
 #define O_NONBLOCK 00004000u

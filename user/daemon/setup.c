@@ -180,13 +180,21 @@ json_t *setup_mark(struct session *s, struct policy_err *err)
 {
 	if (make_rules(s, err) < 0)
 		return NULL;
-	json_t *paths = json_array();
+	json_t *paths = json_array(), *plain = json_array();
+	int r = 0;
 
-	for (size_t i = 0; i < s->rules.n; i++)
-		if (json_array_append_new(paths, json_string(s->rules.v[i].path)) < 0) {
-			json_decref(paths);
-			return NULL;
-		}
-	return json_pack("{s:{s:o, s:o, s:b}}", "mark", "paths", paths, "own", own_paths(s),
-			 "as_caller", !s->trusted);
+	for (size_t i = 0; r == 0 && i < s->rules.n; i++) {
+		const struct policy_rule *rule = &s->rules.v[i];
+
+		r = json_array_append_new(paths, json_string(rule->path));
+		if (r == 0)
+			r = json_array_append_new(plain, json_boolean(rule->rights & PF_R_WRITE));
+	}
+	if (r < 0) {
+		json_decref(paths);
+		json_decref(plain);
+		return NULL;
+	}
+	return json_pack("{s:{s:o, s:o, s:o, s:b}}", "mark", "paths", paths, "plain", plain, "own",
+			 own_paths(s), "as_caller", !s->trusted);
 }

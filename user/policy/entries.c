@@ -183,7 +183,9 @@ static int check_found(const struct policy_rules *rules, const struct policy_fou
 
 		if (found[i].error == 0 || !rule->must_exist)
 			continue;
-		const char *why = strerrordesc_np(found[i].error);
+		const char *why = found[i].error == ELOOP
+					  ? "there is a symbolic link in it: name the real path"
+					  : strerrordesc_np(found[i].error);
 
 		return policy_error(err, rule->mark, POLICY_E_FILE, "cannot open %s: %s",
 				    policy_quote(rule->path).text, why ? why : "unknown error");

@@ -127,7 +127,6 @@ static void f21_setxattr(struct ctx *c)
 {
 	const struct xattr user = {"user.new", "x", 1};
 	int fd = read_only("file");
-	int path = path_only("file");
 
 	say(c, "setxattr", go_setxattr(c, "file", &user));
 	say(c, "fsetxattr", go_fsetxattr(c, fd, &user));
@@ -135,10 +134,9 @@ static void f21_setxattr(struct ctx *c)
 		return;
 	say(c, "lsetxattr", rc_of(lsetxattr("file2", "user.l", "x", 1, 0)));
 	try_setxattrat(c, "setxattrat", AT_FDCWD, "file", 0);
-	try_setxattrat(c, "setxattrat-empty", path, "", AT_EMPTY_PATH);
+	try_setxattrat(c, "setxattrat-empty", fd, "", AT_EMPTY_PATH);
 	say(c, "dir", rc_of(setxattr("dir", "user.new", "x", 1, 0)));
 	close(fd);
-	close(path);
 }
 
 /*

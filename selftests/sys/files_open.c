@@ -38,6 +38,7 @@ static void f02_existing(struct ctx *c)
 	say_open(c, "rdwr", go_open(c, AT_FDCWD, "file", O_RDWR, 0));
 	say_open(c, "append", go_open(c, AT_FDCWD, "file", O_WRONLY | O_APPEND, 0));
 	say_open(c, "creat-existing", go_open(c, AT_FDCWD, "file", O_WRONLY | O_CREAT, 0600));
+	say_open(c, "mode3", go_open(c, AT_FDCWD, "file2", O_ACCMODE, 0));
 }
 
 static void f03_openat2(struct ctx *c)

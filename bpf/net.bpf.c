@@ -153,15 +153,16 @@ static __always_inline int read_dest(struct pf_dest *t, const void *addr, int le
 }
 
 static __always_inline int decide_dest(const struct pf_label *me, enum pf_hook hook,
-				       const struct pf_dest *t, __u16 family)
+				       struct sock *sk, const struct pf_dest *t, __u16 family)
 {
+	struct pf_sock *ps = bpf_sk_storage_get(&pf_socks, sk, 0, 0);
 	struct pf_endpoint *ep;
 	enum pf_reason reason;
 
 	if (me->kind == PF_KIND_GATE)
 		reason = pf_gate_dest(me, t);
 	else
-		reason = pf_agent_dest(me, t, &ep);
+		reason = pf_agent_dest(me, t, ps ? ps->steered : 0, &ep);
 	return reason ? pf_refuse_dest(me, hook, t, family, reason) : 0;
 }
 
@@ -178,7 +179,7 @@ static __always_inline int decide_connect(struct socket *sock, const void *addr,
 		return r;
 	family = read_dest(&t, addr, len, sk->sk_protocol);
 	if (family == AF_INET || family == AF_INET6)
-		return decide_dest(&me, hook, &t, family);
+		return decide_dest(&me, hook, sk, &t, family);
 	if (family == AF_UNSPEC || family == sk->__sk_common.skc_family)
 		return 0;
 	return refuse(&me, hook, PF_REASON_FAMILY, family, 0);
@@ -301,7 +302,7 @@ static __always_inline int decide_send(struct socket *sock, struct msghdr *msg)
 	family = read_dest(&t, msg->msg_name, msg->msg_namelen, sk->sk_protocol);
 	if (family != AF_INET && family != AF_INET6)
 		return refuse(&me, hook, PF_REASON_FAMILY, family, 0);
-	return decide_dest(&me, hook, &t, family);
+	return decide_dest(&me, hook, sk, &t, family);
 }
 
 SEC("lsm/socket_sendmsg")

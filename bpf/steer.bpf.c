@@ -50,7 +50,7 @@ static __always_inline int judge(enum pf_hook hook, struct pf_sock *ps, const st
 	if (me.kind == PF_KIND_GATE)
 		reason = pf_gate_dest(&me, t);
 	else
-		reason = pf_agent_dest(&me, t, &ep);
+		reason = pf_agent_dest(&me, t, ps->steered, &ep);
 	if (reason) {
 		pf_refuse_dest(&me, hook, t, family, reason);
 		return STOP;

@@ -29,9 +29,9 @@ cleanup() {
 }
 trap cleanup EXIT
 
-# wait_for WHAT COMMAND...: until COMMAND succeeds, 60 s at most.
+# wait_for WHAT COMMAND...: until COMMAND succeeds, 300 s at most (the verifier takes its time under emulation).
 wait_for() {
-	local what=$1 end=$((SECONDS + 60))
+	local what=$1 end=$((SECONDS + 300))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || {

@@ -69,11 +69,13 @@ static __always_inline void pf_dest_key(struct pf_endpoint_key *key, __u64 sessi
 }
 
 /*
- * May the agent of a session send to t? PF_REASON_NONE: yes, and *ret is the endpoint that it is to
- * be steered to, or NULL for loopback between its own processes.
+ * May the agent of a session send to t on a socket that was steered to the gate's port steered (0:
+ * was not)? PF_REASON_NONE: yes, and *ret is the endpoint that it is to be steered to, or NULL:
+ * loopback between its own processes, or a connect() that io_uring makes again with the address
+ * that steering wrote into it.
  */
 static __always_inline enum pf_reason pf_agent_dest(const struct pf_label *me,
-						    const struct pf_dest *t,
+						    const struct pf_dest *t, __u32 steered,
 						    struct pf_endpoint **ret)
 {
 	struct pf_endpoint_key key;
@@ -87,7 +89,9 @@ static __always_inline enum pf_reason pf_agent_dest(const struct pf_label *me,
 		return PF_REASON_NONE;
 	if (!pf_is_loopback(t->addr32))
 		return PF_REASON_DESTINATION;
-	return pf_is_gate_port(t->port) ? PF_REASON_GATE_PORT : PF_REASON_NONE;
+	if (!pf_is_gate_port(t->port) || (t->port == steered && t->addr32[3] == GATE_ADDR))
+		return PF_REASON_NONE;
+	return PF_REASON_GATE_PORT;
 }
 
 /*

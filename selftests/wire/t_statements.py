@@ -328,6 +328,7 @@ def records(world):
     (r,) = world.gate.wait_record("allowed", of("SELECT id FROM orders WHERE id <= 7"), start)
     check((r["verdict"], r["kind"], r["rows"], r["db"]) == ("allow", "select", 7, "orders"), r)
     check(r["us"] > 0 and r["bytes"] > 0 and len(r["fingerprint"]) == 16, r)
+    check(r["at"].endswith("Z") and r["at"][10] == "T", r)
     (r,) = world.gate.wait_record("denied", of("DELETE"), start)
     check((r["verdict"], r["rule"]) == ("deny", "P24") and r["reason"], r)
     check(r["text"].endswith("'a\"b\\c\x01'"), r)

@@ -294,11 +294,11 @@ static int put_statement(struct buf *b, const struct record_statement *s)
 	if (r < 0)
 		return r;
 	int n = snprintf((char *)b->data + b->tail, OBJECT_ROOM,
-			 "{\"type\":\"statement\",\"db\":\"%s\",\"conn\":%" PRIu64
+			 "{\"type\":\"statement\",\"at\":\"%s\",\"db\":\"%s\",\"conn\":%" PRIu64
 			 ",\"verdict\":\"%s\",\"kind\":\"%s\",\"fingerprint\":\"%016" PRIx64
 			 "\",\"bytes\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"us\":%" PRIu64,
-			 s->db, s->conn, verdict_word(s->verdict), sql_kind_name(q->kind),
-			 q->fingerprint, s->bytes, s->rows, s->us);
+			 stamp_now().text, s->db, s->conn, verdict_word(s->verdict),
+			 sql_kind_name(q->kind), q->fingerprint, s->bytes, s->rows, s->us);
 
 	if (n < 0 || n >= OBJECT_ROOM)
 		return -EMSGSIZE;

@@ -15,6 +15,8 @@
 
 #include "attempt.h"
 
+#define RACE_PATIENCE 50
+
 static void f25_unlink(struct ctx *c)
 {
 	say(c, "unlinkat", go_unlink(c, AT_FDCWD, "file", 0));
@@ -152,7 +154,8 @@ static void f33_swap_race(struct ctx *c)
 		say_word(c, "leaks", "no-race");
 		return;
 	}
-	for (long i = 0; i < tries; i++) {
+	/* Longer where the other thread got no turn: without both sides it was no race. */
+	for (long i = 0; i < tries || (!inside && i < tries * RACE_PATIENCE); i++) {
 		int fd = openat(c->own, "a", O_WRONLY | O_CLOEXEC);
 		if (fd < 0)
 			continue;

@@ -6,6 +6,7 @@ usage: table.py OUTPUT RESULTS.tsv...
 """
 
 import collections
+import os
 import sys
 
 from driver import rows
@@ -29,12 +30,13 @@ def read(paths):
     layers = collections.defaultdict(set)
     kernels = []
     for path in paths:
+        # The folder is named as vmtest.sh names the kernel; two may share a release.
+        kernel = os.path.basename(os.path.dirname(os.path.abspath(path)))
+        kernels.append(kernel)
         with open(path, encoding="ascii") as f:
             next(f)
             for line in f:
-                row, _, _, kernel, _, verdict, layer = line.rstrip("\n").split("\t")
-                if kernel not in kernels:
-                    kernels.append(kernel)
+                row, _, _, _, _, verdict, layer = line.rstrip("\n").split("\t")
                 verdicts[row, kernel][verdict] += 1
                 layers[row, kernel].update(layer.replace("+", ",").split(","))
     return verdicts, layers, kernels

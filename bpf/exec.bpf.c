@@ -56,27 +56,6 @@ static __always_inline int decide_map(const struct pf_label *me, enum pf_hook ho
 	return refuse_exec(me, hook, d, &v, want);
 }
 
-static __always_inline int decide_mmap(const struct file *f, __u64 prot, __u64 flags)
-{
-	struct pf_label me;
-	__u32 want = 0;
-
-	if (prot & PROT_EXEC_BIT)
-		want |= PF_R_EXEC;
-	if (prot & PROT_WRITE_BIT && flags & MAP_SHARED_BIT)
-		want |= PF_R_WRITE;
-	if (!want || !f || pf_null(f) || !pf_agent(&me) || pf_kernel_internal())
-		return 0;
-	return decide_map(&me, PF_HOOK_MMAP_FILE, f->f_path.dentry, want);
-}
-
-SEC("lsm/mmap_file")
-int BPF_PROG(pf_mmap_file, struct file *file, unsigned long reqprot, unsigned long prot,
-	     unsigned long flags, int ret)
-{
-	return ret ? ret : decide_mmap(file, prot, flags);
-}
-
 /* Kernels that have it map an overlay's backing file; the rules speak of the union's. */
 struct backing_file___pf {
 	struct path user_path;
@@ -92,6 +71,27 @@ static __always_inline struct dentry *mapped_dentry(struct file *f)
 		return f->f_path.dentry;
 	d = BPF_CORE_READ((struct backing_file___pf *)f, user_path.dentry);
 	return bpf_rdonly_cast(d, bpf_core_type_id_kernel(struct dentry));
+}
+
+static __always_inline int decide_mmap(struct file *f, __u64 prot, __u64 flags)
+{
+	struct pf_label me;
+	__u32 want = 0;
+
+	if (prot & PROT_EXEC_BIT)
+		want |= PF_R_EXEC;
+	if (prot & PROT_WRITE_BIT && flags & MAP_SHARED_BIT)
+		want |= PF_R_WRITE;
+	if (!want || !f || pf_null(f) || !pf_agent(&me) || pf_kernel_internal())
+		return 0;
+	return decide_map(&me, PF_HOOK_MMAP_FILE, mapped_dentry(f), want);
+}
+
+SEC("lsm/mmap_file")
+int BPF_PROG(pf_mmap_file, struct file *file, unsigned long reqprot, unsigned long prot,
+	     unsigned long flags, int ret)
+{
+	return ret ? ret : decide_mmap(file, prot, flags);
 }
 
 static __always_inline int decide_mprotect(struct vm_area_struct *vma, __u64 prot)

@@ -175,6 +175,8 @@ static int serve_session(int sock, struct ctl_request *req)
 	signal(SIGHUP, SIG_IGN);
 	if (slave >= 0)
 		ioctl(slave, TIOCSCTTY, 0);
+	if (say(channel, json_pack("{s:{}}", "started"), NULL) < 0)
+		return 1;
 	pid_t child = fork();
 
 	if (child == 0)
@@ -185,8 +187,7 @@ static int serve_session(int sock, struct ctl_request *req)
 		fd_close(&req->fds[i]);
 	json_t *reply = json_pack("{s:s}", "session", "abcd2345");
 
-	if (child < 0 || say(channel, json_pack("{s:{}}", "started"), NULL) < 0 ||
-	    ctl_reply_send(sock, reply, false) < 0)
+	if (child < 0 || ctl_reply_send(sock, reply, false) < 0)
 		return 1;
 	json_decref(reply);
 	supervise(channel, slave, child);

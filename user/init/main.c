@@ -143,8 +143,11 @@ static int start(const struct setup *s, json_t *go, struct pty *pty, pid_t *ret_
 	r = child_probe(s, pty, &child, f);
 	if (r == 0)
 		r = await_exec(f);
-	if (r == 0)
-		r = child_exec(s, &child, f);
+	if (r < 0)
+		return r;
+	/* Before its first instruction, so that a signal that answers its output is for the command. */
+	msg_tell(INIT_FD_RUN, json_pack("{s:{}}", "started"));
+	r = child_exec(s, &child, f);
 	if (r < 0)
 		return r;
 	*ret_pid = child.pid;
@@ -163,7 +166,6 @@ static void tell_failure(const struct failure *f)
 static void tell_started(void)
 {
 	msg_tell(INIT_FD_DAEMON, json_pack("{s:{}}", "started"));
-	msg_tell(INIT_FD_RUN, json_pack("{s:{}}", "started"));
 	for (int fd = INIT_FD_STDIO; fd <= INIT_FD_PROBE; fd++)
 		close(fd);
 }

@@ -145,7 +145,8 @@ static int start(const struct setup *s, json_t *go, struct pty *pty, pid_t *ret_
 		r = await_exec(f);
 	if (r < 0)
 		return r;
-	/* Before its first instruction, so that a signal that answers its output is for the command. */
+	/* Before its first instruction, so that a signal that answers its output is for the
+	 * command. */
 	msg_tell(INIT_FD_RUN, json_pack("{s:{}}", "started"));
 	r = child_exec(s, &child, f);
 	if (r < 0)

@@ -102,7 +102,7 @@ class Suite:
         self.log.skip()
         known = set(os.listdir(SLICE))
         with subprocess.Popen(["pinfold", "run", "--policy", world.POLICY, "--", "sh", "-c",
-                               "echo ready; exec cat"], stdin=subprocess.PIPE,
+                               "echo ready; exec cat"], stdin=subprocess.PIPE, cwd="/",
                               stdout=subprocess.PIPE, text=True) as waiting:
             waiting.stdout.readline()
             made = [d for d in os.listdir(SLICE)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # PID 1 of the virtual machine once vmtest/init.sh has mounted everything: runs the command of the exchange
 # folder on the host's root under a throw-away layer, leaves its output and exit status there, ends the machine.
-# In the exchange folder: project, key, env, command, idle, tty from the host; stdout, stderr, status back.
+# In the exchange folder: project, key, env, command, idle, tty, systemd from the host; stdout, stderr, status
+# back. With systemd there, that becomes PID 1, and a unit starts this script once more: "guest.sh unit".
 set -u
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 share=/run/vmtest/share
@@ -38,7 +39,6 @@ settings() {
 	grep -q pinfold-vm /etc/hosts || echo '127.0.1.1 pinfold-vm' >>/etc/hosts
 	ulimit -Hn 524288
 	ulimit -Sn 1024
-	umask 022
 	[[ ,$(</sys/kernel/security/lsm), == *,bpf,* ]] ||
 		fail "this kernel has no BPF LSM: $(</sys/kernel/security/lsm)"
 }
@@ -74,13 +74,12 @@ open_stdin() {
 	exec 5<&-
 }
 
-# Ends every process but this one and those named; what they left in the pipes can then be read to the end.
+# Ends every process but this one, PID 1 and those named; what they left in the pipes can then be read to the end.
 end_others() {
 	local dir pid
 	for dir in /proc/[0-9]*; do
 		pid=${dir#/proc/}
-		[ "$pid" -ne 1 ] || continue
-		[[ " $* " != *" $pid "* ]] || continue
+		[[ " 1 $$ $* " != *" $pid "* ]] || continue
 		kill -9 "$pid" 2>/dev/null
 	done
 }
@@ -118,8 +117,55 @@ run_on_terminal() {
 	echo $status >$share/status.new
 }
 
-modules >/dev/console 2>&1
-settings 2>/dev/console
+# Units of the host's own that have nothing to do here, take long, or (tmpfiles) empty /tmp, where the project
+# may be.
+masked=(systemd-udevd.service systemd-udevd-kernel.socket systemd-udevd-control.socket
+	systemd-udev-trigger.service systemd-tmpfiles-setup.service systemd-tmpfiles-setup-dev.service
+	systemd-tmpfiles-clean.timer systemd-timesyncd.service systemd-modules-load.service
+	systemd-random-seed.service systemd-remount-fs.service systemd-update-utmp.service
+	systemd-sysusers.service systemd-sysctl.service systemd-binfmt.service systemd-pstore.service
+	systemd-machine-id-commit.service systemd-hwdb-update.service systemd-firstboot.service
+	systemd-boot-system-token.service systemd-pcrphase.service systemd-pcrphase-sysinit.service
+	systemd-ask-password-console.path systemd-ask-password-wall.path systemd-journal-flush.service
+	systemd-journald-audit.socket proc-sys-fs-binfmt_misc.automount local-fs.target swap.target
+	cryptsetup.target integritysetup.target veritysetup.target timers.target paths.target
+	modprobe@.service sys-kernel-config.mount sys-fs-fuse-connections.mount dev-hugepages.mount
+	kmod-static-nodes.service keyboard-setup.service console-setup.service networking.service
+	apparmor.service)
+
+become_systemd() {
+	local unit dir=/run/systemd/system
+	[ -x /lib/systemd/systemd ] || fail "this machine has no systemd: run tools/deps.sh"
+	# Whatever the host is, this is no container.
+	rm -f /.dockerenv
+	mkdir -p $dir
+	for unit in "${masked[@]}"; do ln -s /dev/null "$dir/$unit"; done
+	cat >$dir/vmtest.target <<-'EOF'
+		[Unit]
+		Description=The command of vmtest
+		DefaultDependencies=no
+		Wants=vmtest.service
+	EOF
+	cat >$dir/vmtest.service <<-EOF
+		[Unit]
+		DefaultDependencies=no
+		[Service]
+		Type=oneshot
+		ExecStart=/bin/bash $project/vmtest/guest.sh unit
+		StandardOutput=null
+		LimitNOFILE=1024:524288
+		TimeoutStartSec=infinity
+	EOF
+	exec /lib/systemd/systemd --system --unit=vmtest.target --show-status=no --log-target=journal \
+		</dev/null >/dev/console 2>&1
+}
+
+if [ "${1-}" != unit ]; then
+	modules >/dev/console 2>&1
+	settings 2>/dev/console
+	if [ -e $share/systemd ]; then become_systemd; fi
+fi
+umask 022
 mapfile -t environment <$share/env
 cd "$project" || fail "no folder $project"
 if [ -e $share/idle ]; then wait_idle; fi

@@ -9,7 +9,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 usage() {
 	cat <<-'EOF'
-		usage: vmtest/vmtest.sh [-k KERNEL] [-c CPUS] [-m MEMORY] [-t SECONDS] [-i] [-- COMMAND...]
+		usage: vmtest/vmtest.sh [-k KERNEL] [-c CPUS] [-m MEMORY] [-t SECONDS] [-i] [-s] [-- COMMAND...]
 
 		Boots a kernel and runs COMMAND in the project's folder (default: selftests/sys/run.sh).
 
@@ -19,6 +19,7 @@ usage() {
 		  -t SECONDS  the run is ended after this time (default 1200)
 		  -i          count instructions: one processor, and COMMAND starts when the machine is idle;
 		              a nanosecond in the guest is one instruction
+		  -s          systemd is PID 1, and COMMAND a service of it
 
 		COMMAND finds a folder in VMTEST_OUT that outlives the machine: build/vm/out/KERNEL here. The
 		kernel's messages are in build/vm/KERNEL/console.log. VMTEST_ACCEL=kvm or tcg decides how qemu
@@ -39,14 +40,15 @@ usage_error() {
 	exit 2
 }
 
-key=6.1 cpus=2 memory=2G deadline=1200 icount=
-while getopts :k:c:m:t:ih option; do
+key=6.1 cpus=2 memory=2G deadline=1200 icount='' systemd=''
+while getopts :k:c:m:t:ish option; do
 	case $option in
 	k) key=$OPTARG ;;
 	c) cpus=$OPTARG ;;
 	m) memory=$OPTARG ;;
 	t) deadline=$OPTARG ;;
 	i) icount=yes ;;
+	s) systemd=yes ;;
 	h) usage && exit 0 ;;
 	:) usage_error "-$OPTARG needs a value" ;;
 	*) usage_error "unknown option -$OPTARG" ;;
@@ -68,7 +70,8 @@ if [ "$key" = all ]; then
 	for key in 6.1 6.1-preempt 6.12 7; do
 		printf 'vmtest: kernel %s\n' "$key" >&2
 		status=0
-		"$self" -k "$key" -c "$cpus" -m "$memory" -t "$deadline" ${icount:+-i} -- "$@" </dev/null || status=$?
+		"$self" -k "$key" -c "$cpus" -m "$memory" -t "$deadline" ${icount:+-i} ${systemd:+-s} \
+			-- "$@" </dev/null || status=$?
 		summary+=$(printf 'vmtest: %-12s exit status %d' "$key" $status)$'\n'
 		[ $status -eq 0 ] || worst=$status
 	done
@@ -200,6 +203,7 @@ fill_exchange() {
 	: >"$run/share/stdout"
 	: >"$run/share/stderr"
 	[ -z "$icount" ] || : >"$run/share/idle"
+	[ -z "$systemd" ] || : >"$run/share/systemd"
 }
 
 # --- KVM: having the device is not enough, on some hosts its guests hang. A kernel without a root folder

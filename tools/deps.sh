@@ -24,6 +24,7 @@ packages=(
 	libpostgresql-jdbc-java bubblewrap openssl ca-certificates
 	# tools that the tests use
 	acl attr e2fsprogs iproute2 procps psmisc strace util-linux bsdutils libcap2-bin
+	systemd logrotate
 )
 
 missing=()

@@ -12,6 +12,8 @@ man5=$dest$prefix/share/man/man5
 man8=$dest$prefix/share/man/man8
 completion=$dest$prefix/share/bash-completion/completions
 units=$dest/usr/lib/systemd/system
+sysusers=$dest/usr/lib/sysusers.d
+tmpfiles=$dest/usr/lib/tmpfiles.d
 policies=$dest/etc/pinfold/policies.d
 
 accounts() {
@@ -32,6 +34,8 @@ do_install() {
 	install -m 0644 user/cli/pinfold.bash "$completion/pinfold"
 	sed "s,@PREFIX@,$prefix,g" dist/pinfoldd.service >"$units/pinfoldd.service"
 	install -m 0644 dist/pinfold.slice "$units/"
+	install -D -m 0644 dist/sysusers.conf "$sysusers/pinfold.conf"
+	install -D -m 0644 dist/tmpfiles.conf "$tmpfiles/pinfold.conf"
 	install -D -m 0644 dist/logrotate "$dest/etc/logrotate.d/pinfold"
 	install -d -m 0755 "$dest/etc/pinfold" "$policies"
 	install -d -m 0700 "$dest/var/log/pinfold"
@@ -49,6 +53,7 @@ do_uninstall() {
 	fi
 	rm -f "$dest$prefix/bin/pinfold" "$dest$prefix/sbin/pinfoldd" "$completion/pinfold" \
 		"$units/pinfoldd.service" "$units/pinfold.slice" "$dest/etc/logrotate.d/pinfold" \
+		"$sysusers/pinfold.conf" "$tmpfiles/pinfold.conf" \
 		"$man1"/pinfold*.1 "$man5"/pinfold*.5 "$man8"/pinfold*.8
 	rm -rf "$dest$prefix/libexec/pinfold"
 }

@@ -2,6 +2,7 @@
 """A server that lies: it speaks as much of the protocol as a script tells it, one connection at a
 time. The gate must close such a connection and live."""
 
+import select
 import socket
 import struct
 import threading
@@ -26,6 +27,15 @@ AUTH_OK = msg("R", struct.pack("!i", 0))
 KEY = msg("K", struct.pack("!II", 1, 2))
 READY = msg("Z", b"I")
 ARMED = msg("1") * 9 + READY
+CANCEL = struct.pack("!i", 80877102)
+
+
+def served(value):
+    """The replies to one simple query with a row of one value, in the gate's transaction."""
+    return (msg("2") + msg("C", cstr("BEGIN")) + msg("1") + msg("2") +
+            msg("T", b"\0\1" + cstr("a") + struct.pack("!ihihih", 0, 0, 25, -1, -1, 0)) +
+            msg("D", struct.pack("!hi", 1, len(value)) + value) + msg("C", cstr("SELECT 1")) +
+            msg("2") + msg("C", cstr("ROLLBACK")) + READY)
 
 
 def login(params=None):
@@ -58,11 +68,23 @@ class Peer:
             if k == kind:
                 return
 
+    def silent(self, seconds):
+        """Nothing comes for so long."""
+        return not select.select([self.sock], [], [], seconds)[0]
+
+    def ended(self):
+        """Wait until the other side has ended its own."""
+        while self.sock.recv(65536):
+            pass
+
     def send(self, data):
         self.sock.sendall(data)
 
     def log_in(self, params=None):
         self.first()
+        self.welcome(params)
+
+    def welcome(self, params=None):
         self.send(login(params))
         self.until("S")
         self.send(ARMED)

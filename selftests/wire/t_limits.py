@@ -8,8 +8,8 @@ import struct
 import threading
 
 import fake
-from harness import Gate, wait_for
-from raw import (SYNC, Closed, Raw, bind, close, error_of, execute, kinds, msg, parse, query,
+from harness import DEADLINE, Gate, wait_for
+from raw import (SYNC, Closed, Raw, bind, close, cstr, error_of, execute, kinds, msg, parse, query,
                  rows_of, startup)
 from suite import check, test
 
@@ -233,19 +233,24 @@ def churn(world):
     gate.stop()
 
 
+def cancel(gate, c):
+    with socket.create_connection(("127.0.0.1", gate.port)) as s:
+        s.sendall(struct.pack("!iiII", 16, 80877102, *c.key))
+        s.settimeout(DEADLINE)
+        check(s.recv(1) == b"", "an answer to a cancel request")
+
+
 @test("P9 any number of cancel requests is one to the server, until that has arrived")
 def cancel_flood(world):
     cancels = []
 
     def script(peer):
         first = peer.first()
-        if first[:4] == struct.pack("!i", 80877102):
+        if first[:4] == fake.CANCEL:
             cancels.append(first)
             peer.take(1)
             return
-        peer.send(fake.login())
-        peer.until("S")
-        peer.send(fake.ARMED)
+        peer.welcome()
         peer.take(1 << 20)
     server = fake.Fake(script)
     gate = Gate(world.binary, server.port)
@@ -253,14 +258,132 @@ def cancel_flood(world):
         c.send(query("SELECT 1"))
         wait_for("the statement is out", lambda: server.seen)
         for _ in range(50):
-            with socket.create_connection(("127.0.0.1", gate.port)) as s:
-                s.sendall(struct.pack("!iiII", 16, 80877102, *c.key))
-                s.settimeout(30)
-                check(s.recv(1) == b"", "an answer to a cancel request")
+            cancel(gate, c)
         wait_for("one arrives", lambda: cancels)
         check(len(cancels) == 1, f"{len(cancels)} requests")
     gate.stop()
     server.stop()
+
+
+class Deaf:
+    """A server that a request to cancel often finds between two messages: only the fourth has an
+    effect. busy(self, peer) is run once a batch of the first client is there."""
+
+    def __init__(self, busy):
+        self.busy = busy
+        self.first = True
+        self.cancels = []
+        self.ready, self.cancelled, self.free, self.over = (threading.Event() for _ in range(4))
+        self.server = fake.Fake(self.script)
+        self.port = self.server.port
+
+    def script(self, peer):
+        first = peer.first()
+        if first[:4] == fake.CANCEL:
+            self.cancels.append(first)
+            if len(self.cancels) == 4:
+                self.cancelled.set()
+                self.free.wait(DEADLINE)
+            return
+        peer.welcome()
+        peer.until("S")
+        if self.first:
+            self.first = False
+            self.ready.set()
+            self.busy(self, peer)
+            self.over.set()
+        while True:
+            peer.send(fake.served(b"7"))
+            peer.until("S")
+
+
+def serves_fake(gate):
+    """Served by a Deaf server; False when the gate has no room."""
+    with Raw(gate.port, login=False) as c:
+        c.send(startup())
+        out = c.until("EZ")
+        if out[-1].kind == "E":
+            check(error_of(out)["C"] == "53300", out)
+            return False
+        return rows_of(c.ask(query("SELECT 1"))) == [["7"]]
+
+
+@test("P9 a cancel request without effect is sent again; what follows waits for its end")
+def cancel_repeated(world):
+    def busy(deaf, peer):
+        deaf.cancelled.wait(DEADLINE)
+        peer.send(fake.error("ERROR", "57014", "canceling statement") + msg("Z", b"E"))
+        deaf.early = not peer.silent(0.5)
+        deaf.free.set()
+        peer.until("S")
+        peer.send(msg("2") + msg("C", cstr("ROLLBACK")) + fake.READY)
+        peer.until("S")
+
+    deaf = Deaf(busy)
+    gate = Gate(world.binary, deaf.port)
+    with Raw(gate.port) as c:
+        c.send(query("SELECT 1"))
+        check(deaf.ready.wait(DEADLINE), "no batch")
+        cancel(gate, c)
+        e = error_of(c.until("Z"))
+        check(e["C"] == "57014", e)
+        check(rows_of(c.ask(query("SELECT 1"))) == [["7"]], "the next statement")
+        check(not deaf.early, "a statement was sent while a request to cancel was under way")
+        check(len(deaf.cancels) == 4, f"{len(deaf.cancels)} requests")
+    gate.stop()
+    deaf.server.stop()
+
+
+@test("P9 a server that is left busy is cancelled until it hangs up, and counts until then")
+def linger(world):
+    def busy(deaf, peer):
+        peer.ended()
+        deaf.cancelled.wait(DEADLINE)
+        deaf.free.wait(DEADLINE)
+        raise Closed()
+
+    deaf = Deaf(busy)
+    gate = Gate(world.binary, deaf.port, limits={"clients": 1})
+    with Raw(gate.port) as c:
+        c.send(query("SELECT 1"))
+        check(deaf.ready.wait(DEADLINE), "no batch")
+    check(deaf.cancelled.wait(DEADLINE), f"{len(deaf.cancels)} requests to cancel")
+    check(not serves_fake(gate), "a second connection to the server")
+    deaf.free.set()
+    wait_for("room again", lambda: serves_fake(gate))
+    check(len(deaf.cancels) == 4, f"{len(deaf.cancels)} requests")
+    gate.stop()
+    deaf.server.stop()
+
+
+@test("P9 a server that never hangs up, or never stops talking, is left alone at last")
+def linger_ends(world):
+    def mute(deaf, peer):
+        deaf.free.set()
+        deaf.done.wait(4 * DEADLINE)
+        raise Closed()
+
+    def talk(deaf, peer):
+        deaf.free.set()
+        while True:
+            deaf.sent += 1
+            peer.send(b"\0" * 1024 * 1024)
+
+    for busy, what in ((talk, "talks"), (mute, "is silent")):
+        deaf = Deaf(busy)
+        deaf.done = threading.Event()
+        deaf.sent = 0
+        gate = Gate(world.binary, deaf.port, limits={"clients": 1})
+        with Raw(gate.port) as c:
+            c.send(query("SELECT 1"))
+            check(deaf.ready.wait(DEADLINE), "no batch")
+        wait_for(f"a server that {what}", lambda g=gate: serves_fake(g), 4 * DEADLINE)
+        # 64 MiB, and what the sockets between them hold.
+        check(deaf.sent < 100, f"{deaf.sent} MiB were taken")
+        check(busy is talk or len(deaf.cancels) == 8, f"{len(deaf.cancels)} requests")
+        deaf.done.set()
+        gate.stop()
+        deaf.server.stop()
 
 
 @test("records: a statement whose client leaves, or is killed, before its end; errors of Parse")

@@ -278,6 +278,15 @@ static bool reads_messages(const struct conn *c)
 	return c->state == CONN_IDLE || c->state == CONN_BATCH || c->state == CONN_SKIP;
 }
 
+/*
+ * The last batch is not quite over: its failed transaction is being ended, or a request to cancel
+ * it is still on its way, which must not hit the next one.
+ */
+static bool unsettled(const struct conn *c)
+{
+	return c->state == CONN_IDLE && (c->ops.n > 0 || tx_cancelling(c));
+}
+
 /* The server is slower than the client, or owes it too much already; or the client does not read.
  */
 static bool congested(const struct conn *c)
@@ -293,6 +302,7 @@ static bool client_wanted(const struct conn *c)
 	case CONN_TLS:
 		return true;
 	case CONN_IDLE:
+		return !congested(c) && (!unsettled(c) || buf_len(&c->client.in) < GATE_READ_SIZE);
 	case CONN_BATCH:
 	case CONN_SKIP:
 		return !congested(c);
@@ -348,9 +358,13 @@ static int next_message(struct conn *c)
 static int client_messages(struct conn *c)
 {
 	while (reads_messages(c)) {
+		int r = tx_recover(c);
+
+		if (r < 0 || unsettled(c))
+			return r;
 		if (congested(c))
 			return unblock(c);
-		int r = next_message(c);
+		r = next_message(c);
 
 		if (r == -EAGAIN)
 			return 0;
@@ -600,8 +614,8 @@ void conn_cancel(struct gate *g, struct endpoint *ep, uint32_t pid, uint32_t key
 
 		if (c->ep != ep || c->pid != pid || c->key != key)
 			continue;
-		/* Only what it is doing now; an idle one has nothing to cancel. */
-		if (c->up && c->ops.n > 0 && !upstream_cancelling(c->up))
+		/* Only what it is doing now: an idle one has nothing to cancel. */
+		if (c->up && c->ops.n > 0 && c->state != CONN_IDLE)
 			upstream_cancel(c->up);
 		return;
 	}

@@ -92,6 +92,7 @@ struct tx {
 	bool up_open;	   /* BEGIN READ ONLY was sent */
 	bool snapshot;	   /* and the snapshot fixed */
 	bool keep;	   /* a SET in it is to last: end it with COMMIT */
+	bool failed;	   /* the server is left in a failed one of the gate's */
 	bool used;	   /* code of the database's may have run in it: it cannot be committed */
 	bool client_open;  /* confirmed */
 	uint8_t isolation; /* enum sql_isolation of this transaction */
@@ -209,6 +210,10 @@ int tx_sync(struct conn *c) __must_check;
  * tell the client. -EPROTO when the server's transaction is not where it must be.
  */
 int tx_settle(struct conn *c, uint8_t *status) __must_check;
+/* Between batches: end the failed transaction that the last one may have left. */
+int tx_recover(struct conn *c) __must_check;
+/* A request to cancel what this connection did is still on its way to the server. */
+bool tx_cancelling(const struct conn *c);
 
 /* conn_reply.c */
 /* Handle what is in the server's buffer as far as the client's has room. -errno. */

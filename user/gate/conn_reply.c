@@ -60,6 +60,7 @@ int reply_ready(struct conn *c, uint8_t status)
 		names_settle(&c->portals);
 	}
 	c->flush_asked = false;
+	upstream_settled(c->up);
 	conn_set_state(c, CONN_IDLE);
 	return pg_put_ready(&c->client.out, status);
 }

@@ -524,15 +524,24 @@ int tx_sync(struct conn *c)
 	return r == 0 ? ops_run_local(c) : r;
 }
 
-/* The server is left in the gate's failed transaction: end it, behind the client's back. */
-static int recover(struct conn *c)
+bool tx_cancelling(const struct conn *c)
 {
+	return c->up && c->up->cancelled && upstream_cancelling(c->up);
+}
+
+/* Behind the client's back; a cancel request that hits it would leave the server where it is. */
+int tx_recover(struct conn *c)
+{
+	if (!c->tx.failed || tx_cancelling(c))
+		return 0;
+	c->tx.failed = false;
 	int r = put_internal(c, UP_ROLLBACK, (struct op){.hidden = true});
 
 	if (r == 0)
 		r = pg_put_empty(&c->up->s.out, 'S');
 	if (r == 0)
 		r = op_push(c, (struct op){.type = OP_SYNC, .hidden = true});
+	c->batch_up = false;
 	return r;
 }
 
@@ -541,7 +550,6 @@ int tx_settle(struct conn *c, uint8_t *status)
 	struct tx *t = &c->tx;
 	bool expected = t->up_open;
 	bool error = c->batch_failed;
-	int r = 0;
 
 	t->client = t->client_open;
 	if (*status) {
@@ -561,12 +569,11 @@ int tx_settle(struct conn *c, uint8_t *status)
 	}
 	c->kept.settled = c->kept.n;
 	if (t->up_open && !t->client) {
-		r = recover(c);
-		c->batch_up = false;
+		t->failed = true;
 		t->up_open = false;
 	}
 	if (!t->client)
 		names_clear(&c->portals);
 	*status = t->client ? (t->up_open ? c->up->status : 'T') : 'I';
-	return r;
+	return 0;
 }

@@ -49,6 +49,16 @@ static void refuse(struct gate *g, struct endpoint *ep, int fd)
 	close(fd);
 }
 
+/* One more client can mean one more connection to a server. */
+static bool full(const struct gate *g)
+{
+	size_t n = g->n_conns;
+
+	for (size_t i = 0; i < g->config.n_endpoints; i++)
+		n += g->endpoints[i].n_lingering;
+	return n >= g->config.clients_max;
+}
+
 static void accepted(uv_poll_t *poll, int status, int events)
 {
 	struct listener *l = poll->data;
@@ -61,7 +71,7 @@ static void accepted(uv_poll_t *poll, int status, int events)
 
 		if (fd < 0)
 			return;
-		if (l->gate->n_conns >= l->gate->config.clients_max)
+		if (full(l->gate))
 			refuse(l->gate, l->ep, fd);
 		else
 			conn_open(l->gate, l->ep, fd);

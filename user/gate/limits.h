@@ -6,7 +6,10 @@
 #ifndef GATE_LIMITS_H
 #define GATE_LIMITS_H
 
-/* Connections of the session at one time, over all endpoints. */
+/*
+ * Connections of the session at one time, over all endpoints; those to a server that are only
+ * waited for, because their client left in the middle of a statement, count.
+ */
 #define GATE_CLIENTS_MAX 1024
 /* Prepared statements and portals of one connection. */
 #define GATE_STATEMENTS_MAX 1024
@@ -49,6 +52,13 @@
 #define GATE_POOL_IDLE_MS (5 * 60 * 1000)
 /* A login, upstream or downstream, from the first packet to the last. */
 #define GATE_LOGIN_MS (15 * 1000)
+/*
+ * A request to cancel is sent again after a pause, and after twice that each time until the pause
+ * would be the longest: 25 s in all. And what a connection that is only waited for may still send.
+ */
+#define GATE_CANCEL_PAUSE_MS 100
+#define GATE_CANCEL_PAUSE_MAX_MS (128 * GATE_CANCEL_PAUSE_MS)
+#define GATE_LINGER_BYTES (64 * 1024 * 1024)
 
 /*
  * The boxed parser: processor time for one text, after which the kernel ends the worker; time on

@@ -187,6 +187,17 @@ void stream_arm(struct stream *s)
 		(void)uv_poll_stop(&s->poll);
 }
 
+void stream_mute(struct stream *s)
+{
+	SSL_free(s->ssl);
+	s->ssl = NULL;
+	s->tls_write = false;
+	buf_free(&s->in);
+	buf_free(&s->out);
+	/* Fails when the peer has gone, which the next read shows. */
+	(void)shutdown(s->fd, SHUT_WR);
+}
+
 bool stream_pending(const struct stream *s)
 {
 	return s->ssl && SSL_has_pending(s->ssl);

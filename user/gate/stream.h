@@ -51,6 +51,9 @@ int stream_flush(struct stream *s) __must_check;
 /* Tell the loop what to wait for, from want_read, out, and TLS. */
 void stream_arm(struct stream *s);
 
+/* Send nothing any more, not even what out holds, and end our side. What comes is raw bytes. */
+void stream_mute(struct stream *s);
+
 /* TLS may hold input that the loop cannot see. */
 bool stream_pending(const struct stream *s);
 

@@ -43,10 +43,26 @@ void endpoint_close(struct endpoint *ep)
 	ep->tls = NULL;
 }
 
+/* Whoever waits for the end of this request to cancel can go on. */
+static void cancel_gone(struct upstream *c)
+{
+	list_for_each (pos, &c->ep->all) {
+		struct upstream *up = list_entry(pos, struct upstream, all);
+
+		if (up->state != UP_READY || !up->user || up->pid != c->cancel_pid ||
+		    up->key != c->cancel_key)
+			continue;
+		up->user->event(up->user);
+		return;
+	}
+}
+
 static void handle_gone(struct upstream *up)
 {
 	if (--up->handles > 0)
 		return;
+	if (up->cancel)
+		cancel_gone(up);
 	params_free(&up->params);
 	params_free(&up->baseline);
 	free(up);
@@ -68,6 +84,8 @@ void upstream_close(struct upstream *up)
 		return;
 	if (!list_empty(&up->link))
 		up->ep->n_idle--;
+	if (up->state == UP_LINGER)
+		up->ep->n_lingering--;
 	list_del(&up->link);
 	list_del(&up->all);
 	up->state = UP_DEAD;
@@ -82,14 +100,12 @@ void upstream_close(struct upstream *up)
 static void upstream_fail(struct upstream *up, const char *sqlstate, const char *why)
 {
 	struct upstream_user *user = up->user;
-	bool serving = up->state == UP_READY;
 	struct record_conn rec = {.db = up->ep->config->name, .event = "upstream", .reason = why};
 
 	if (!up->cancel) {
 		log_warn("db=%s upstream: %s", up->ep->config->name, why);
 		record_conn(up->ep->recorder, &rec);
 	}
-	(void)serving;
 	upstream_close(up);
 	if (user)
 		user->failed(user, sqlstate, why);
@@ -290,6 +306,7 @@ static int step(struct upstream *up, const char **sqlstate, const char **why)
 	case UP_CANCEL:
 		return cancel_read(up);
 	case UP_READY:
+	case UP_LINGER:
 	case UP_DEAD:
 		break;
 	}
@@ -357,11 +374,26 @@ static void advance(struct upstream *up)
 	stream_arm(&up->s);
 }
 
+/* What a connection that lingers still says is thrown away; what counts is that it ends. */
+static void linger_event(struct upstream *up)
+{
+	ssize_t n = stream_fill(&up->s, GATE_READ_SIZE);
+
+	buf_clear(&up->s.in);
+	if (n > 0)
+		up->lingered += (size_t)n;
+	/* A server that writes this much finds out by itself that nobody reads. */
+	if (n < 0 || up->s.eof || up->lingered > GATE_LINGER_BYTES)
+		upstream_close(up);
+}
+
 static void upstream_event(struct stream *s)
 {
 	struct upstream *up = (struct upstream *)((char *)s - offsetof(struct upstream, s));
 
-	if (up->state != UP_READY)
+	if (up->state == UP_LINGER)
+		linger_event(up);
+	else if (up->state != UP_READY)
 		advance(up);
 	else if (up->user)
 		up->user->event(up->user);
@@ -419,7 +451,7 @@ void upstream_forget(struct endpoint *ep, struct upstream_user *u)
 
 		if (up->user == u)
 			theirs = up;
-		else if (!up->user && !up->cancel)
+		else if (!up->user && !up->cancel && up->state != UP_LINGER)
 			spare++;
 	}
 	if (!theirs)
@@ -430,13 +462,35 @@ void upstream_forget(struct endpoint *ep, struct upstream_user *u)
 		upstream_close(theirs);
 }
 
+/*
+ * Nobody wants the answer any more, but the server may be at it for hours, and a request to cancel
+ * that comes while it is between two messages has no effect. So the connection stays until the
+ * server has hung up, which it does at its next read.
+ */
+static void linger(struct upstream *up)
+{
+	if (up->s.eof || up->ep->closing) {
+		upstream_close(up);
+		return;
+	}
+	up->state = UP_LINGER;
+	up->ep->n_lingering++;
+	stream_mute(&up->s);
+	up->s.want_read = true;
+	stream_arm(&up->s);
+	upstream_cancel(up);
+}
+
 void upstream_release(struct upstream *up, bool quiet)
 {
+	upstream_settled(up);
 	up->user = NULL;
-	if (!quiet)
-		upstream_cancel(up);
+	if (!quiet) {
+		linger(up);
+		return;
+	}
 	/* A cancel request under way could hit the next user. */
-	if (!quiet || up->cancelled || up->s.eof || up->ep->closing || login_reset(up) < 0) {
+	if (up->cancelled || up->s.eof || up->ep->closing || login_reset(up) < 0) {
 		upstream_close(up);
 		return;
 	}
@@ -444,6 +498,8 @@ void upstream_release(struct upstream *up, bool quiet)
 	(void)uv_timer_start(&up->timer, deadline, GATE_LOGIN_MS, 0);
 	advance(up);
 }
+
+/* Cancellation. */
 
 bool upstream_cancelling(const struct upstream *up)
 {
@@ -456,11 +512,11 @@ bool upstream_cancelling(const struct upstream *up)
 	return false;
 }
 
-void upstream_cancel(struct upstream *up)
+/* One request, unless there is one under way. */
+static void cancel_once(struct upstream *up)
 {
-	struct upstream *c = upstream_new(up->ep);
+	struct upstream *c = upstream_cancelling(up) ? NULL : upstream_new(up->ep);
 
-	up->cancelled = true;
 	if (!c)
 		return;
 	c->cancel = true;
@@ -473,4 +529,34 @@ void upstream_cancel(struct upstream *up)
 		upstream_close(c);
 	else
 		stream_arm(&c->s);
+}
+
+static void cancel_again(uv_timer_t *timer)
+{
+	struct upstream *up = timer->data;
+
+	if (up->cancel_pause_ms >= GATE_CANCEL_PAUSE_MAX_MS) {
+		if (up->state == UP_LINGER)
+			upstream_close(up);
+		return;
+	}
+	cancel_once(up);
+	up->cancel_pause_ms *= 2;
+	(void)uv_timer_start(&up->timer, cancel_again, up->cancel_pause_ms, 0);
+}
+
+void upstream_cancel(struct upstream *up)
+{
+	up->cancelled = true;
+	cancel_once(up);
+	/* A connection that serves, or lingers, has no other use for its timer. */
+	if (uv_is_active((uv_handle_t *)&up->timer))
+		return;
+	up->cancel_pause_ms = GATE_CANCEL_PAUSE_MS;
+	(void)uv_timer_start(&up->timer, cancel_again, up->cancel_pause_ms, 0);
+}
+
+void upstream_settled(struct upstream *up)
+{
+	(void)uv_timer_stop(&up->timer);
 }

@@ -43,6 +43,7 @@ enum upstream_state {
 	UP_ARMING, /* preparing the gate's statements, or resetting between users */
 	UP_READY,
 	UP_CANCEL, /* a CancelRequest was sent, the server will hang up */
+	UP_LINGER, /* given up while it was busy: muted and cancelled until the server hangs up */
 	UP_DEAD,
 };
 
@@ -71,7 +72,7 @@ struct endpoint {
 	uv_loop_t *loop;
 	SSL_CTX *tls;	  /* NULL when off */
 	struct list idle; /* ready, nobody's; the most recently used last */
-	size_t n_idle;
+	size_t n_idle, n_lingering;
 	struct list all; /* every upstream, for closing */
 	bool closing;
 };
@@ -93,8 +94,10 @@ struct upstream {
 	uint8_t status; /* of the last ReadyForQuery */
 	bool cancel;	/* a connection for a CancelRequest only */
 	uint32_t cancel_pid, cancel_key;
-	bool cancelled; /* a CancelRequest for this one may be on its way */
-	int handles;	/* of the loop, still open */
+	bool cancelled;		      /* a CancelRequest for this one may be on its way */
+	unsigned int cancel_pause_ms; /* before it is sent again */
+	size_t lingered;	      /* bytes thrown away in UP_LINGER */
+	int handles;		      /* of the loop, still open */
 };
 
 int endpoint_open(struct endpoint *ep, uv_loop_t *loop, const struct endpoint_config *config,
@@ -109,12 +112,18 @@ struct upstream *upstream_get(struct endpoint *ep, struct upstream_user *u, int 
 void upstream_forget(struct endpoint *ep, struct upstream_user *u);
 /*
  * Give a connection back. Quiet: no reply is outstanding, so it can be reset and used again; else
- * it is closed, and what it is doing cancelled.
+ * what it is doing is cancelled, and it lingers until the server has ended it.
  */
 void upstream_release(struct upstream *up, bool quiet);
-/* Ask the server to cancel what up is doing. */
+/*
+ * Ask the server to cancel what up is doing, at once and then with growing pauses until
+ * upstream_settled() or the last of them: a request that comes while the server is between two
+ * messages has no effect.
+ */
 void upstream_cancel(struct upstream *up);
-/* A request to cancel is on its way to it. */
+/* What was to be cancelled is over. */
+void upstream_settled(struct upstream *up);
+/* A request to cancel is on its way to it; when that has ended its user gets an event. */
 bool upstream_cancelling(const struct upstream *up);
 void upstream_close(struct upstream *up);
 

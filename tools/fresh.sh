@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # tools/fresh.sh COMMAND...: runs COMMAND as root in a clean clone of this project's HEAD (/root/pinfold) on a
 # bare Debian 12, made with mmdebstrap from the archive this host is configured with and thrown away after.
+# All it has beyond that is make, so that the README's two commands can be said as they stand.
 # The package archive is reachable from inside as from here; /proc, /sys and /dev are there; the network is
 # the host's. Exit status: COMMAND's own, or 125 when the root could not be made.
 set -euo pipefail
@@ -44,7 +45,7 @@ make_base() {
 	work=$(mktemp -d build/fresh/base.XXXXXX)
 	echo "fresh: making a Debian 12 root" >&2
 	# Without a source of its own, mmdebstrap takes the host's.
-	mmdebstrap --variant=minbase --format=tar bookworm "$work/root.tar" >"$work/log" 2>&1 || {
+	mmdebstrap --variant=minbase --include=make --format=tar bookworm "$work/root.tar" >"$work/log" 2>&1 || {
 		tail -n 20 "$work/log" >&2
 		die "mmdebstrap failed"
 	}
@@ -53,7 +54,7 @@ make_base() {
 }
 
 mkdir -p build/fresh
-base=build/fresh/base.tar
+base=build/fresh/base-make.tar
 (
 	flock 9
 	[ -e $base ] || make_base $base

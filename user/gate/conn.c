@@ -493,11 +493,12 @@ static void after_pump(struct conn *c)
 		last_words_said(c);
 		return;
 	}
-	if (c->client.eof && c->state != CONN_CLOSING && !c->again) {
+	if ((c->client.eof || c->client.gone) && c->state != CONN_CLOSING && !c->again) {
 		conn_abort(c, NULL);
 		return;
 	}
 	c->client.want_read = client_wanted(c);
+	c->client.want_end = c->state != CONN_CLOSING;
 	stream_arm(&c->client);
 	if (!c->up)
 		return;

@@ -25,9 +25,13 @@ static void stream_event(uv_poll_t *poll, int status, int events)
 {
 	struct stream *s = poll->data;
 
-	/* A failed poll shows as an error of the next read. */
+	/* A failed poll, which the loop has stopped, shows as an error of the next read. */
 	if (status < 0 || events & UV_READABLE)
 		s->readable = true;
+	if (status < 0)
+		s->armed = 0;
+	if (status < 0 || events & UV_DISCONNECT)
+		s->gone = true;
 	s->tls_write = false;
 	s->ready(s);
 }
@@ -173,6 +177,8 @@ void stream_arm(struct stream *s)
 		return;
 	if (s->want_read && !s->eof)
 		events |= UV_READABLE;
+	else if (s->want_end && !s->gone)
+		events |= UV_DISCONNECT;
 	if (buf_len(&s->out) > 0 || s->tls_write || s->connecting)
 		events |= UV_WRITABLE;
 	if (s->in.size > STREAM_KEEP && buf_len(&s->in) == 0)

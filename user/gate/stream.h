@@ -20,8 +20,10 @@ struct stream {
 	int armed;			 /* events that the loop waits for */
 	bool handle;			 /* poll is registered with the loop */
 	bool readable;			 /* a read may find something */
-	bool eof;			 /* the peer has ended its side */
+	bool eof;			 /* the peer has ended its side, and all it said is read */
+	bool gone;			 /* it has ended its side, or the socket has failed */
 	bool want_read;			 /* the owner wants to be told of input */
+	bool want_end;			 /* and, while it does not want that, of the peer's end */
 	bool tls_write;			 /* TLS cannot go on before it may write */
 	bool connecting;		 /* waiting for connect(2) */
 	void (*ready)(struct stream *s); /* the loop saw something; called from the loop only */

@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/stamp.h"
+#include "base/text.h"
 #include "gate/limits.h"
 
 #define DAEMON_SOCKET "/run/pinfold/gate.sock"
@@ -21,23 +22,6 @@
 #define OBJECT_ROOM 1024
 
 static void recorder_arm(struct recorder *r);
-
-/* Length of the UTF-8 character at p[n], 0 when it is none. */
-static size_t utf8_len(const uint8_t *p, size_t n)
-{
-	size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-
-	if (len == 0 || len > n || p[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < len; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	/* Overlong forms, surrogates, and past the last code point. */
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return len;
-}
 
 static int put_char(struct buf *b, const uint8_t *p, size_t len)
 {
@@ -70,7 +54,8 @@ int json_put_text(struct buf *b, const char *text, size_t len, size_t max)
 			i += run;
 			continue;
 		}
-		size_t n = utf8_len(p + i, len - i);
+		uint32_t c;
+		size_t n = utf8_char(p + i, len - i, &c);
 
 		if (n > 1 && i + n > max)
 			break;

@@ -156,6 +156,49 @@ def hostile_login(world):
         hostile(world, says(data))
 
 
+@test("upstream: what a server says before it serves goes to the log, not to the client")
+def hostile_words(world):
+    words = b"evil-words \x1b[31m\n" + b"x" * 2000
+
+    def refuses_login(peer, code):
+        peer.first()
+        peer.send(fake.error("FATAL", code, words))
+        peer.take(1)
+
+    def refuses_setting(peer, code):
+        peer.log_in()
+        peer.until("S")
+        peer.send(fake.error("ERROR", code, words))
+        peer.take(1)
+
+    def refuses_reset(peer, code):
+        peer.first()
+        peer.send(fake.login())
+        peer.until("S")
+        peer.send(fake.error("ERROR", code, words))
+        peer.take(1)
+
+    for script in (refuses_login, refuses_setting, refuses_reset):
+        for code, told in (("53300", "53300"), ("28p01", "08001"), ("A\nB", "08001"),
+                           ("123456", "08001"), ("", "08001")):
+            server = fake.Fake(lambda peer, s=script, c=code: s(peer, c))
+            gate = Gate(world.binary, server.port)
+            with Raw(gate.port, login=False) as c:
+                c.send(startup({"user": "a", "TimeZone": "nowhere"}))
+                e = error_of(c.until("EZ"))
+            check("evil" not in str(e) and "pinfold: " in e["M"], e)
+            check((e["S"], e["C"]) == ("FATAL", told), (code, e))
+            log = wait_for("the log", lambda g=gate: "evil" in g.log() and g.log())
+            check(r"evil-words \x1b[31m\x0axxx" in log and "x" * 300 not in log, log)
+            gate.stop()
+            server.stop()
+    # The real one: the client learns that it was its setting.
+    with Raw(world.gate.port, login=False) as c:
+        c.send(startup({"user": "a", "TimeZone": "No/Where"}))
+        e = error_of(c.until("EZ"))
+    check(e["C"] == "22023" and "setting" in e["M"] and "No/Where" not in e["M"], e)
+
+
 @test("P20 P22 P35 upstream: a pinned setting is reported otherwise")
 def pinned(world):
     for name, value in (("client_encoding", "SJIS"), ("standard_conforming_strings", "off"),

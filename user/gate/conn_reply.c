@@ -99,11 +99,9 @@ static bool is_fatal(const struct pg_msg *m)
 
 static void record_error(struct conn *c, const struct pg_msg *m)
 {
-	struct pg_text code = pg_notice_find(m, 'C');
-	char sqlstate[SQL_STATE_SIZE] = "";
+	char sqlstate[PG_STATE_SIZE] = "";
 
-	if (code.len == sizeof(sqlstate) - 1)
-		memcpy(sqlstate, code.p, code.len);
+	(void)pg_notice_state(m, sqlstate); /* "" says that it failed, too */
 	for (size_t i = 0; i < c->ops.n; i++) {
 		struct op *op = &c->ops.ring[(c->ops.head + i) % c->ops.size];
 
@@ -117,15 +115,30 @@ static void record_error(struct conn *c, const struct pg_msg *m)
 	}
 }
 
+/* A setting of the start-up message. The client is not served yet, so it gets the gate's words. */
+static int setup_refused(struct conn *c, const struct pg_msg *m)
+{
+	char sqlstate[PG_STATE_SIZE] = "08001";
+
+	if (pg_check_notice(m) < 0)
+		return -EPROTO;
+	(void)pg_notice_state(m, sqlstate); /* else that one */
+	login_log_error(c->up, m);
+	conn_end(c, sqlstate, "pinfold: the server refused a setting of the start-up message");
+	return -EPERM;
+}
+
 /* The server ignores everything up to Sync, so nothing before it is owed any more. */
 static int on_error(struct conn *c, const struct pg_msg *m)
 {
+	if (c->state == CONN_SETUP)
+		return setup_refused(c, m);
 	int r = put_notice(&c->client.out, m);
 
 	if (r < 0)
 		return r;
 	record_error(c, m);
-	if (is_fatal(m) || c->state == CONN_SETUP) {
+	if (is_fatal(m)) {
 		conn_end(c, NULL, NULL);
 		return -EPERM;
 	}

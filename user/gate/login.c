@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "base/text.h"
 #include "gate/upstream.h"
 
 enum auth_step {
@@ -24,6 +26,8 @@ enum auth_step {
 #define AUTH_SASL 10
 #define AUTH_SASL_CONTINUE 11
 #define AUTH_SASL_FINAL 12
+/* Bytes of a server's words that are worth a line of the log. */
+#define SERVER_TEXT_MAX 256
 #define SCRAM_NAME "SCRAM-SHA-256"
 
 static const struct {
@@ -347,6 +351,15 @@ static int take_param(struct upstream *up, const struct pg_msg *m, const char **
 	return upstream_param(up, name, value);
 }
 
+void login_log_error(const struct upstream *up, const struct pg_msg *m)
+{
+	struct pg_text said = pg_notice_find(m, 'M');
+	char text[4 * SERVER_TEXT_MAX + sizeof("...")];
+
+	log_warn("db=%s upstream: the server says: %s", up->ep->config->name,
+		 text_escape(text, sizeof(text), said.p, said.len, SERVER_TEXT_MAX));
+}
+
 int login_message(struct upstream *up, const struct pg_msg *m, const char **sqlstate,
 		  const char **why)
 {
@@ -355,11 +368,12 @@ int login_message(struct upstream *up, const struct pg_msg *m, const char **sqls
 	switch (m->type) {
 	case 'N':
 		return pg_check_notice(m);
-	case 'E': {
+	case 'E':
 		*why = "the server refused the gate's login";
-		/* The server's text names the account; it goes to the log, not to the session. */
+		if (pg_notice_state(m, up->refused))
+			*sqlstate = up->refused;
+		login_log_error(up, m);
 		return -EACCES;
-	}
 	case 'S':
 		if (up->state == UP_LOGIN)
 			return -EPROTO;

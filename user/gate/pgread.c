@@ -261,6 +261,17 @@ struct pg_text pg_notice_find(const struct pg_msg *m, uint8_t code)
 	return (struct pg_text){.p = ""};
 }
 
+bool pg_notice_state(const struct pg_msg *m, char ret[PG_STATE_SIZE])
+{
+	struct pg_text code = pg_notice_find(m, 'C');
+
+	if (code.len != PG_STATE_SIZE - 1 ||
+	    strspn(code.p, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") != code.len)
+		return false;
+	memcpy(ret, code.p, PG_STATE_SIZE);
+	return true;
+}
+
 int pg_check_notice(const struct pg_msg *m)
 {
 	struct pg_text value;

@@ -83,6 +83,9 @@ int pg_notice_field(const struct pg_msg *m, size_t *pos, uint8_t *code,
 		    struct pg_text *value) __must_check;
 /* The field with this code, or "". */
 struct pg_text pg_notice_find(const struct pg_msg *m, uint8_t code);
+/* Its SQLSTATE: five of [0-9A-Z] and a NUL, or false and *ret as it was. */
+#define PG_STATE_SIZE 6
+bool pg_notice_state(const struct pg_msg *m, char ret[PG_STATE_SIZE]);
 /* Check all of an ErrorResponse or NoticeResponse. */
 int pg_check_notice(const struct pg_msg *m) __must_check;
 

@@ -91,8 +91,9 @@ struct upstream {
 	const char *expect; /* message types still to come while arming */
 	struct params params, baseline;
 	uint32_t pid, key;
-	uint8_t status; /* of the last ReadyForQuery */
-	bool cancel;	/* a connection for a CancelRequest only */
+	uint8_t status;		     /* of the last ReadyForQuery */
+	char refused[PG_STATE_SIZE]; /* SQLSTATE with which the server refused the login, or "" */
+	bool cancel;		     /* a connection for a CancelRequest only */
 	uint32_t cancel_pid, cancel_key;
 	bool cancelled;		      /* a CancelRequest for this one may be on its way */
 	unsigned int cancel_pause_ms; /* before it is sent again */
@@ -141,6 +142,8 @@ int login_start(struct upstream *up) __must_check;
 int login_message(struct upstream *up, const struct pg_msg *m, const char **sqlstate,
 		  const char **why) __must_check;
 int login_reset(struct upstream *up) __must_check;
+/* Log the text of an ErrorResponse that must not reach the session. */
+void login_log_error(const struct upstream *up, const struct pg_msg *m);
 void params_free(struct params *p);
 
 #endif

@@ -9,8 +9,8 @@ import threading
 
 import fake
 from harness import DEADLINE, Gate, wait_for
-from raw import (SYNC, Closed, Raw, bind, close, cstr, error_of, execute, kinds, msg, parse, query,
-                 rows_of, startup)
+from raw import (SYNC, Closed, Raw, bind, close, cstr, describe, error_of, execute, kinds, msg,
+                 parse, query, rows_of, startup)
 from suite import check, test
 
 
@@ -410,5 +410,41 @@ def unfinished(world):
         out = c.ask(bind("p", "s"), parse("SELECT nope13"), execute("p"), SYNC)
         check(kinds(out) == "2EZ", out)
     record("SELECT nope13", "42703")
-    check(not [r for r in gate.records if r.get("text") == "SELECT 13"], "it did not run")
+    check(not [r for r in gate.records if r.get("text") == "SELECT 13" and
+               r.get("executed", True)], "it did not run")
+    gate.stop()
+
+
+@test("records: a statement that is parsed or bound and not executed leaves one, and says so")
+def parsed_only(world):
+    gate = world.new_gate()
+
+    def records(last):
+        """Of each text: whether it was executed, up to the statement that ends the batch."""
+        gate.wait_record(last, lambda r: r.get("text", "") == last)
+        out = {}
+        for r in gate.records:
+            if r["type"] == "statement":
+                check(r["verdict"] == "allow" or r["text"].startswith("DELETE"), r)
+                out.setdefault(r["text"], []).append(r.get("executed", True))
+        return out
+
+    with Raw(gate.port) as c:
+        c.ask(parse("SELECT 1", "one"), SYNC)
+        c.ask(parse("SELECT 2", "two"), parse("SELECT 3", "three"), describe("S", "two"), SYNC)
+        c.ask(parse("DELETE FROM orders", "x"), SYNC)
+        c.ask(bind("", "one"), describe("P"), SYNC)
+        c.ask(bind("", "one"), execute(), SYNC)
+        c.ask(parse("SELECT 4"), bind(), describe("P"), execute(), SYNC)
+        c.ask(parse("SELECT 5"), bind(), execute(), parse("SELECT 6"), bind(), execute(), SYNC)
+        c.ask(parse("SELECT 7"), bind(), query("SELECT 8"))
+        c.ask(query("SELECT 9"))
+        check(records("SELECT 9") == {
+            "SELECT 1": [False, False, True], "SELECT 2": [False], "SELECT 3": [False],
+            "DELETE FROM orders": [True], "SELECT 4": [True], "SELECT 5": [True],
+            "SELECT 6": [True], "SELECT 7": [False], "SELECT 8": [True], "SELECT 9": [True],
+        }, records("SELECT 9"))
+        c.send(parse("SELECT 10"), msg("H"))
+        c.until("1")
+    check(records("SELECT 10")["SELECT 10"] == [False], "the client left")
     gate.stop()

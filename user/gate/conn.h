@@ -70,8 +70,7 @@ struct op {
 	uint32_t repeat;	 /* OP_CLOSE: further replies like this one */
 	const char *tag;	 /* answered instead of the server's, static; NULL = the server's */
 	struct name *name;	 /* statement or portal concerned, one reference */
-	struct verdict *verdict; /* OP_EXECUTE: for the record, one reference. OP_PARSE and
-				  * OP_BIND: for the record of their failure */
+	struct verdict *verdict; /* OP_PARSE, OP_BIND, OP_EXECUTE: for the record, one reference */
 	uint64_t started_ns, rows, bytes;
 	uint8_t *data; /* OP_LOCAL: owned */
 	size_t len;
@@ -125,6 +124,8 @@ struct conn {
 
 	struct ask ask;		 /* ask.verdict is ours while asking */
 	struct verdict *verdict; /* answered, for the message at the front */
+	struct verdict *seen;	 /* parsed or bound by the server last in this batch, and neither
+				  * executed nor recorded yet; one reference */
 
 	struct names statements, portals;
 	struct ops ops;

@@ -21,8 +21,31 @@ static void record_done(struct conn *c, const struct op *op, const char *error)
 		.error = error,
 	};
 
-	if (op->verdict)
-		record_statement(&c->gate->recorder, &rec);
+	if (!op->verdict)
+		return;
+	record_statement(&c->gate->recorder, &rec);
+	if (c->seen == op->verdict)
+		verdict_unref(TAKE_PTR(c->seen));
+}
+
+/* What the server was given to parse or bind, and did not execute, leaves a record of its own. */
+static void record_seen(struct conn *c)
+{
+	struct record_statement rec = {
+		.db = c->ep->config->name, .conn = c->id, .verdict = c->seen, .not_run = true};
+
+	if (!c->seen)
+		return;
+	record_statement(&c->gate->recorder, &rec);
+	verdict_unref(TAKE_PTR(c->seen));
+}
+
+static void note_seen(struct conn *c, struct verdict *v)
+{
+	if (!v || v == c->seen)
+		return;
+	record_seen(c);
+	c->seen = verdict_ref(v);
 }
 
 void reply_unfinished(struct conn *c)
@@ -32,8 +55,11 @@ void reply_unfinished(struct conn *c)
 
 		if (op->type == OP_EXECUTE)
 			record_done(c, op, "08006");
+		else
+			note_seen(c, op->verdict);
 		verdict_unref(TAKE_PTR(op->verdict));
 	}
+	record_seen(c);
 }
 
 static int pop_and_run(struct conn *c)
@@ -51,6 +77,8 @@ static int copy(struct conn *c, const struct pg_msg *m)
 int reply_ready(struct conn *c, uint8_t status)
 {
 	bool failed = c->batch_failed;
+
+	record_seen(c);
 	int r = tx_settle(c, &status);
 
 	if (r < 0)
@@ -289,6 +317,7 @@ static int on_complete(struct conn *c, struct op *op, const struct pg_msg *m, ui
 		names_remove(op->name);
 	else if (op->name && op->name->state == NAME_PENDING)
 		op->name->state = NAME_LIVE;
+	note_seen(c, op->verdict);
 	int r = op->hidden ? 0 : copy(c, m);
 
 	if (r < 0)

@@ -304,6 +304,8 @@ void record_statement(struct recorder *r, const struct record_statement *s)
 		ret = put_string(b, "rule", q->rule, strlen(q->rule), SQL_RULE_SIZE);
 	if (ret == 0 && denied)
 		ret = put_string(b, "reason", q->reason, strlen(q->reason), SQL_REASON_SIZE);
+	if (ret == 0 && s->not_run)
+		ret = buf_printf(b, ",\"executed\":false");
 	if (ret == 0 && s->error)
 		ret = put_string(b, "error", s->error, strlen(s->error), SQL_STATE_SIZE);
 	if (ret == 0)

@@ -29,6 +29,7 @@ struct record_statement {
 	uint64_t conn;
 	const struct verdict *verdict;
 	uint64_t rows, bytes, us;
+	bool not_run; /* the server has parsed or planned it, and was not asked to execute it yet */
 	/* SQLSTATE of an error that the server answered, or NULL. */
 	const char *error;
 };

@@ -38,9 +38,24 @@ def methods(world):
     ca = world.read("ca.crt")
     users = {"reader": "scram-secret-7Q", "reader_md5": "md5-secret-8W",
              "reader_clear": "clear-secret-9E"}
+    used = {"reader": "SCRAM-SHA-256", "reader_md5": "md5", "reader_clear": "password"}
+    unproved = "has not proved"
+
+    def told(user, tls, warned):
+        def body(gate):
+            serves(gate)
+            found = gate.wait_record("login", lambda r: r.get("event") == "login")
+            for r in found:
+                check((r["tls"], r["auth"]) == (tls, used[user]), r)
+            check(gate.log().count(unproved) == (1 if warned else 0), gate.log())
+        return body
     for user, password in users.items():
-        with_gate(world, serves, user=user, password=password, tls="verify-full", ca_pem=ca)
-    with_gate(world, serves, user="reader_md5", password="md5-secret-8W")
+        with_gate(world, told(user, "verify-full", False), user=user, password=password,
+                  tls="verify-full", ca_pem=ca)
+    for tls in ("off", "require"):
+        with_gate(world, told("reader_md5", tls, True), user="reader_md5",
+                  password="md5-secret-8W", tls=tls)
+        with_gate(world, told("reader", tls, False), tls=tls)
 
     def refused(gate):
         e = login_error(gate)
@@ -114,6 +129,18 @@ def silent_setup(world):
         c.send(startup({"user": "a", "application_name": "x"}))
         check(c.closed(), "it waits on")
     gate.wait_record("why", lambda r: r.get("reason") == "too slow")
+    gate.stop()
+    server.stop()
+
+
+@test("upstream: a server that asks for no password at all is believed, and the record says so")
+def no_authentication(world):
+    server = fake.Fake(lambda peer: (peer.log_in(), peer.take(1 << 20)))
+    gate = Gate(world.binary, server.port)
+    with Raw(gate.port):
+        pass
+    gate.wait_record("login", lambda r: r.get("event") == "login" and r["auth"] == "none")
+    check("has not proved" in gate.log(), gate.log())
     gate.stop()
     server.stop()
 

@@ -138,10 +138,10 @@ static void on_record(struct session *s, json_t *msg, const char *type)
 	const char *verdict = json_string_value(json_object_get(msg, "verdict"));
 
 	if (strcmp(type, "statement") == 0 && verdict) {
-		if (strcmp(verdict, "allow") == 0)
-			s->allowed++;
-		else
+		if (strcmp(verdict, "allow") != 0)
 			s->denied++;
+		else if (!json_is_false(json_object_get(msg, "executed")))
+			s->allowed++;
 	}
 	if (json_object_set_new(msg, "session", json_string(s->id)) < 0)
 		return;

@@ -90,17 +90,23 @@ static int parse_addresses(const json_t *list, struct endpoint_config *e)
 	return 0;
 }
 
+static const char *const tls_words[] = {
+	[TLS_VERIFY_FULL] = "verify-full",
+	[TLS_REQUIRE] = "require",
+	[TLS_OFF] = "off",
+};
+
+const char *tls_mode_name(enum tls_mode mode)
+{
+	return tls_words[mode];
+}
+
 static int parse_tls(const json_t *o, enum tls_mode *ret)
 {
-	static const char *const words[] = {
-		[TLS_VERIFY_FULL] = "verify-full",
-		[TLS_REQUIRE] = "require",
-		[TLS_OFF] = "off",
-	};
 	const char *s = json_string_value(json_object_get(o, "tls"));
 
-	for (size_t i = 0; s && i < ARRAY_LEN(words); i++) {
-		if (strcmp(s, words[i]) != 0)
+	for (size_t i = 0; s && i < ARRAY_LEN(tls_words); i++) {
+		if (strcmp(s, tls_words[i]) != 0)
 			continue;
 		*ret = (enum tls_mode)i;
 		return 0;

@@ -14,6 +14,8 @@
 #include "gate/limits.h"
 
 enum tls_mode { TLS_VERIFY_FULL, TLS_REQUIRE, TLS_OFF };
+/* Its word in a policy. */
+const char *tls_mode_name(enum tls_mode mode);
 
 struct address {
 	struct sockaddr_storage sa;

@@ -10,11 +10,12 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "gate/record.h"
 #include "gate/upstream.h"
 
 enum auth_step {
 	AUTH_START,
-	AUTH_SENT,     /* a password answer is out */
+	AUTH_SENT,     /* a password or its md5 is out */
 	AUTH_FIRST,    /* SCRAM: client-first is out */
 	AUTH_FINAL,    /* SCRAM: client-final is out */
 	AUTH_VERIFIED, /* SCRAM: the server has proved itself */
@@ -75,6 +76,7 @@ int login_start(struct upstream *up)
 
 	up->state = UP_LOGIN;
 	up->auth = AUTH_START;
+	up->method = "none";
 	return pg_put_startup(&up->s.out, params);
 }
 
@@ -153,6 +155,7 @@ static int answer_md5(struct upstream *up, const struct pg_msg *m)
 	if (r == 0)
 		r = pg_put_cstr_msg(&up->s.out, 'p', answer);
 	up->auth = AUTH_SENT;
+	up->method = "md5";
 	return r;
 }
 
@@ -215,6 +218,7 @@ static int check_scram(struct upstream *up, const struct pg_msg *m)
 
 	scram_wipe(&up->scram);
 	up->auth = AUTH_VERIFIED;
+	up->method = SCRAM_NAME;
 	return r;
 }
 
@@ -246,6 +250,7 @@ static int authentication(struct upstream *up, const struct pg_msg *m, const cha
 		if (c->tls != TLS_VERIFY_FULL || up->auth != AUTH_START)
 			return -EACCES;
 		up->auth = AUTH_SENT;
+		up->method = "password";
 		return pg_put_cstr_msg(&up->s.out, 'p', c->password);
 	case AUTH_MD5:
 		return answer_md5(up, m);
@@ -274,6 +279,29 @@ static int put_statements(struct upstream *up)
 	return r == 0 ? pg_put_empty(&up->s.out, 'S') : r;
 }
 
+/*
+ * A certificate or SCRAM proves the server. With neither, whoever is on the way can be it: that is
+ * the policy's choice, and it shows.
+ */
+static void tell_login(struct upstream *up)
+{
+	struct endpoint *ep = up->ep;
+	const struct record_conn rec = {
+		.db = ep->config->name,
+		.event = "login",
+		.tls = tls_mode_name(ep->config->tls),
+		.auth = up->method,
+	};
+
+	record_conn(ep->recorder, &rec);
+	if (ep->config->tls == TLS_VERIFY_FULL || up->auth == AUTH_VERIFIED || ep->warned)
+		return;
+	ep->warned = true;
+	log_warn("db=%s upstream: the server has not proved which one it is (tls: %s, "
+		 "authentication %s): use tls: verify-full, or SCRAM",
+		 rec.db, rec.tls, rec.auth);
+}
+
 static int settle(struct upstream *up, const struct pg_msg *m)
 {
 	uint8_t status;
@@ -282,6 +310,7 @@ static int settle(struct upstream *up, const struct pg_msg *m)
 		return pg_read_key(m, &up->pid, &up->key);
 	if (m->type != 'Z' || pg_read_ready(m, &status) < 0 || status != 'I')
 		return -EPROTO;
+	tell_login(up);
 	up->state = UP_ARMING;
 	up->expect = ARM_REPLIES;
 	return put_statements(up);

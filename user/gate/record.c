@@ -322,6 +322,8 @@ void record_conn(struct recorder *r, const struct record_conn *c)
 
 	if (ret == 0 && strcmp(c->event, "kill") == 0)
 		ret = buf_printf(&b, ",\"verdict\":\"kill\"");
+	if (ret == 0 && c->auth)
+		ret = buf_printf(&b, ",\"tls\":\"%s\",\"auth\":\"%s\"", c->tls, c->auth);
 	if (ret == 0 && c->rule)
 		ret = buf_printf(&b, ",\"rule\":\"%s\"", c->rule);
 	if (ret == 0 && c->reason)

@@ -37,9 +37,11 @@ struct record_statement {
 struct record_conn {
 	const char *db;
 	uint64_t conn;
-	const char *event; /* open, close, refused, kill, upstream */
+	const char *event; /* open, close, refused, kill, upstream, login */
 	const char *rule;  /* of a kill or a refusal, or NULL */
 	const char *reason;
+	/* Of a login upstream: how the server was proved to be the one meant, or NULL. */
+	const char *tls, *auth;
 };
 
 /* Take the socket to pinfoldd. */

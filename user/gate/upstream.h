@@ -75,6 +75,7 @@ struct endpoint {
 	size_t n_idle, n_lingering;
 	struct list all; /* every upstream, for closing */
 	bool closing;
+	bool warned; /* that its server proves nothing */
 };
 
 struct upstream {
@@ -84,9 +85,10 @@ struct upstream {
 	struct endpoint *ep;
 	struct upstream_user *user; /* NULL = nobody waits */
 	enum upstream_state state;
-	uv_timer_t timer; /* login or idle deadline */
-	size_t address;	  /* index of the one in use */
-	int auth;	  /* enum auth_step of login.c */
+	uv_timer_t timer;   /* login or idle deadline */
+	size_t address;	    /* index of the one in use */
+	int auth;	    /* enum auth_step of login.c */
+	const char *method; /* of the authentication, static */
 	struct scram scram;
 	const char *expect; /* message types still to come while arming */
 	struct params params, baseline;

@@ -22,7 +22,7 @@ cleanup() {
 	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null || true
 	[ -z "$witness" ] || kill "$witness" 2>/dev/null || true
 	if [ -d "$base/pg" ]; then
-		runuser -u postgres -- "$pgbin/pg_ctl" -D "$base/pg" -m immediate -s stop || true
+		(cd / && runuser -u postgres -- "$pgbin/pg_ctl" -D "$base/pg" -m immediate -s stop) || true
 	fi
 	/usr/local/sbin/pinfoldd --unload 2>/dev/null || true
 	umount -R "$base" 2>/dev/null || true

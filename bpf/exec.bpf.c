@@ -5,8 +5,6 @@
  */
 #include "lib/match.bpf.h"
 
-extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
-
 static __always_inline int refuse_exec(const struct pf_label *me, enum pf_hook hook,
 				       struct dentry *d, const struct pf_verdict *v, __u32 want)
 {
@@ -63,25 +61,26 @@ struct backing_file___pf {
 
 static __always_inline struct dentry *mapped_dentry(struct file *f)
 {
-	struct dentry *d;
+	struct dentry *d = f->f_path.dentry;
 
-	if (!(f->f_mode & FMODE_BACKING_BIT) || !bpf_rdonly_cast)
-		return f->f_path.dentry;
-	if (!bpf_core_field_exists(struct backing_file___pf, user_path))
-		return f->f_path.dentry;
-	d = BPF_CORE_READ((struct backing_file___pf *)f, user_path.dentry);
-	return bpf_rdonly_cast(d, bpf_core_type_id_kernel(struct dentry));
+	if (f->f_mode & FMODE_BACKING_BIT &&
+	    bpf_core_field_exists(struct backing_file___pf, user_path))
+		d = BPF_CORE_READ((struct backing_file___pf *)f, user_path.dentry);
+	return pf_untrusted(d);
+}
+
+/* The rights for a mapping; shared is 0 or 1. Without branches: see wanted() in file.bpf.c. */
+static __always_inline __u32 wanted(__u64 prot, __u64 shared)
+{
+	_Static_assert(PROT_EXEC_BIT == PF_R_EXEC && PROT_WRITE_BIT == PF_R_WRITE, "same bits");
+	return prot & (PROT_EXEC_BIT | shared * PROT_WRITE_BIT);
 }
 
 static __always_inline int decide_mmap(struct file *f, __u64 prot, __u64 flags)
 {
+	__u32 want = wanted(prot, flags & MAP_SHARED_BIT);
 	struct pf_label me;
-	__u32 want = 0;
 
-	if (prot & PROT_EXEC_BIT)
-		want |= PF_R_EXEC;
-	if (prot & PROT_WRITE_BIT && flags & MAP_SHARED_BIT)
-		want |= PF_R_WRITE;
 	if (!want || !f || pf_null(f) || !pf_agent(&me) || pf_kernel_internal())
 		return 0;
 	return decide_map(&me, PF_HOOK_MMAP_FILE, mapped_dentry(f), want);
@@ -97,13 +96,9 @@ int BPF_PROG(pf_mmap_file, struct file *file, unsigned long reqprot, unsigned lo
 static __always_inline int decide_mprotect(struct vm_area_struct *vma, __u64 prot)
 {
 	struct file *f = vma->vm_file;
+	__u32 want = wanted(prot, vma->vm_flags / VM_SHARED_BIT & 1);
 	struct pf_label me;
-	__u32 want = 0;
 
-	if (prot & PROT_EXEC_BIT)
-		want |= PF_R_EXEC;
-	if (prot & PROT_WRITE_BIT && vma->vm_flags & VM_SHARED_BIT)
-		want |= PF_R_WRITE;
 	if (!want || !f || pf_null(f) || !pf_agent(&me))
 		return 0;
 	return decide_map(&me, PF_HOOK_FILE_MPROTECT, mapped_dentry(f), want);

@@ -32,20 +32,21 @@ static __always_inline bool proc_writable(struct dentry *d)
 	return begins(name, "comm", 4);
 }
 
+/*
+ * Which rights an open needs. Without branches: the verifier would follow all that comes after once
+ * for every combination.
+ */
 static __always_inline __u32 wanted(const struct file *f)
 {
-	__u32 want = 0;
-
+	__u32 flags = f->f_flags, mode = f->f_mode;
 	/* Access mode 3 asks for neither read nor write but is checked for both. */
-	if ((f->f_flags & O_ACCMODE_BITS) == O_ACCMODE_BITS)
-		want = PF_R_READ | PF_R_WRITE;
-	if (f->f_mode & FMODE_WRITE_BIT || f->f_flags & O_TRUNC)
-		want |= PF_R_WRITE;
-	if (f->f_flags & FMODE_EXEC_BIT)
-		want |= PF_R_EXEC;
-	else if (f->f_mode & FMODE_READ_BIT || !want)
-		want |= PF_R_READ;
-	return want;
+	__u32 both = flags & flags >> 1 & 1;
+	__u32 write = (mode / FMODE_WRITE_BIT | flags / O_TRUNC | both) & 1;
+	__u32 exec = flags / FMODE_EXEC_BIT & 1;
+	__u32 read = both | (~exec & (mode / FMODE_READ_BIT | ~write) & 1);
+
+	_Static_assert(O_ACCMODE_BITS == 3, "bits 0 and 1");
+	return read * PF_R_READ | write * PF_R_WRITE | exec * PF_R_EXEC;
 }
 
 /* Kinds of object that need more than a right. */
@@ -150,6 +151,7 @@ static __always_inline int decide_change(enum pf_hook hook, struct dentry *d)
 {
 	struct pf_label me;
 
+	d = pf_untrusted(d);
 	if (!pf_file_subject(&me))
 		return 0;
 	if (me.kind == PF_KIND_GATE)
@@ -164,6 +166,7 @@ static __always_inline int decide_entry(enum pf_hook hook, struct dentry *d)
 {
 	struct pf_label me;
 
+	d = pf_untrusted(d);
 	if (!pf_file_subject(&me))
 		return 0;
 	if (me.kind == PF_KIND_GATE || d->d_sb->s_magic == CGROUP2_MAGIC)
@@ -189,6 +192,7 @@ static __always_inline int decide_mknod(struct dentry *d, __u32 mode)
 	enum pf_reason reason = 0;
 	struct pf_label me;
 
+	d = pf_untrusted(d);
 	if (!pf_file_subject(&me))
 		return 0;
 	if (type == S_IFCHR || type == S_IFBLK)
@@ -264,6 +268,8 @@ static __always_inline int decide_rename(struct dentry *from, struct dentry *to,
 {
 	struct pf_label me;
 
+	from = pf_untrusted(from);
+	to = pf_untrusted(to);
 	if (!pf_file_subject(&me))
 		return 0;
 	if (me.kind == PF_KIND_GATE || from->d_sb->s_magic == CGROUP2_MAGIC)
@@ -284,6 +290,8 @@ static __always_inline int decide_link(struct dentry *from, struct dentry *to)
 	struct pf_verdict v, w;
 	struct pf_label me;
 
+	from = pf_untrusted(from);
+	to = pf_untrusted(to);
 	if (!pf_file_subject(&me))
 		return 0;
 	if (me.kind == PF_KIND_GATE)
@@ -360,6 +368,7 @@ static __always_inline int decide_xattr(enum pf_hook hook, struct dentry *d, con
 	char head[10] = {};
 	struct pf_label me;
 
+	d = pf_untrusted(d);
 	if (!pf_file_subject(&me))
 		return 0;
 	if (bpf_probe_read_kernel_str(head, sizeof(head), name) < 0)

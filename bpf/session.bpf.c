@@ -100,6 +100,15 @@ __noinline int pf_emit(struct pf_denial *d)
 	return 0;
 }
 
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
+
+/* Hidden: a static function to the verifier. Defined once because libbpf 1.1 cannot link two
+ * objects that declare the same function of the kernel. */
+__hidden __noinline struct dentry *pf_untrusted(struct dentry *d)
+{
+	return bpf_rdonly_cast ? bpf_rdonly_cast(d, bpf_core_type_id_kernel(struct dentry)) : d;
+}
+
 #define NAME_PIECE 64
 #define NAME_MAX 255
 

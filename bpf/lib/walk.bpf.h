@@ -24,6 +24,14 @@ static __always_inline __u32 pf_self(const struct inode *inode)
 	return n >> 3;
 }
 
+/*
+ * The entry at d as a pointer that the verifier does not trust; d may be an address where the
+ * kernel has such pointers (not 6.1). For each load through a trusted one 6.12 searches the
+ * kernel's types by name, one after the other: most of the time of loading went there. In
+ * session.bpf.c.
+ */
+struct dentry *pf_untrusted(struct dentry *d);
+
 struct pf_verdict {
 	__u32 rights;
 	__u32 rule;

@@ -168,24 +168,6 @@ static void test_full_disk_is_an_error_until_it_works_again(void **state)
 	json_decref(records);
 }
 
-static void test_too_long_record_says_so(void **state)
-{
-	struct place *p = *state;
-	struct audit *a;
-	__cleanup_free char *text = malloc(AUDIT_LINE_MAX + 1);
-
-	memset(text, 'x', AUDIT_LINE_MAX);
-	text[AUDIT_LINE_MAX] = '\0';
-	assert_int_equal(audit_open(&a, p->path), 0);
-	put(a, text);
-	audit_close(a);
-	json_t *records = last(p, 1);
-
-	assert_non_null(json_object_get(json_array_get(records, 0), "too_long"));
-	assert_string_equal(type_of(records, 0), "session");
-	json_decref(records);
-}
-
 static void test_foreign_file_is_refused(void **state)
 {
 	struct place *p = *state;
@@ -196,6 +178,71 @@ static void test_foreign_file_is_refused(void **state)
 	assert_null(a);
 }
 
+/* A line takes so much: numbers and short texts stay, long ones are cut and their size is told. */
+static void test_long_members_are_cut(void **state)
+{
+	struct place *p = *state;
+	struct audit *a;
+	json_t *argv = json_array();
+	char text[9001];
+
+	memset(text, '\1', sizeof(text) - 1); /* six bytes each in JSON */
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(json_array_append_new(argv, json_string("sh")), 0);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(json_array_append_new(argv, json_string(text)), 0);
+	assert_int_equal(audit_open(&a, p->path), 0);
+	assert_int_equal(audit_write(a,
+				     json_pack("{s:s, s:s, s:i, s:b, s:o, s:s}", "type", "session",
+					       "session", "abcdefgh", "uid", 1000, "trusted", 0,
+					       "command", argv, "text", text),
+				     NULL),
+			 0);
+	audit_close(a);
+	json_t *records = last(p, 10), *r = json_array_get(records, 0);
+	json_t *sizes = json_object_get(r, "truncated");
+	json_t *command = json_object_get(r, "command");
+	const char *cut = json_string_value(json_object_get(r, "text"));
+
+	assert_int_equal(json_array_size(records), 1);
+	assert_string_equal(type_of(records, 0), "session");
+	assert_string_equal(json_string_value(json_object_get(r, "session")), "abcdefgh");
+	assert_int_equal(json_integer_value(json_object_get(r, "uid")), 1000);
+	assert_true(json_is_false(json_object_get(r, "trusted")));
+	assert_string_equal(json_string_value(json_array_get(command, 0)), "sh");
+	assert_true(strlen(cut) > 0 && strncmp(cut, text, strlen(cut)) == 0);
+	assert_int_equal(json_integer_value(json_object_get(sizes, "text")), 9000 * 6 + 2);
+	assert_int_equal(json_integer_value(json_object_get(sizes, "command")),
+			 5 * (9000 * 6 + 2) + 5 + 4 + 2);
+	assert_int_equal(json_object_size(sizes), 2);
+	json_decref(records);
+}
+
+/* Many members that are long, or one that is no text. */
+static void test_what_cannot_be_cut_says_so(void **state)
+{
+	struct place *p = *state;
+	struct audit *a;
+	json_t *record = json_pack("{s:s, s:s}", "type", "session", "session", "abcdefgh");
+	char text[4001], key[8];
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	for (int i = 0; i < 20; i++) {
+		(void)snprintf(key, sizeof(key), "k%d", i);
+		assert_int_equal(json_object_set_new(record, key, json_string(text)), 0);
+	}
+	assert_int_equal(audit_open(&a, p->path), 0);
+	assert_int_equal(audit_write(a, record, NULL), 0);
+	audit_close(a);
+	json_t *records = last(p, 10), *r = json_array_get(records, 0);
+
+	assert_int_equal(json_array_size(records), 1);
+	assert_string_equal(json_string_value(json_object_get(r, "session")), "abcdefgh");
+	assert_true(json_integer_value(json_object_get(r, "too_long")) > 20 * 4000);
+	json_decref(records);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,9 +250,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_torn_line_is_ended_and_recorded, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_rotation_keeps_the_number, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_long_members_are_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_cannot_be_cut_says_so, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_disk_is_an_error_until_it_works_again,
 						setup, teardown),
-		cmocka_unit_test_setup_teardown(test_too_long_record_says_so, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_foreign_file_is_refused, setup, teardown),
 	};
 

@@ -15,6 +15,10 @@
 #include "base/stamp.h"
 #include "audit/tail.h"
 
+/* What a record may take, its number and time apart; and each of its members when it is longer. */
+#define LINE_ROOM (AUDIT_LINE_MAX - 128)
+#define CUT_BYTES 4096
+
 struct audit {
 	char *path; /* owned */
 	int fd;
@@ -104,19 +108,95 @@ int audit_retry(struct audit *a)
 	return r;
 }
 
-/* The record as it fits a line: itself, or what says that it did not fit. */
+/* The beginning of a text that takes at most room bytes in JSON; no character is cut. */
+static json_t *cut_text(const json_t *text, size_t room)
+{
+	const char *p = json_string_value(text);
+	size_t len = json_string_length(text);
+
+	len = len < room ? len : room;
+	for (;;) {
+		while (len > 0 && ((unsigned char)p[len] & 0xc0) == 0x80)
+			len--;
+		json_t *cut = json_stringn(p, len);
+
+		if (!cut || len == 0 || json_dumpb(cut, NULL, 0, JSON_ENCODE_ANY) <= room)
+			return cut;
+		json_decref(cut);
+		len = len / 2;
+	}
+}
+
+/* The first items of a list, the last of them cut. */
+static json_t *cut_list(const json_t *list, size_t room)
+{
+	json_t *out = json_array(), *item;
+	size_t i, used = 2;
+
+	json_array_foreach((json_t *)list, i, item)
+	{
+		size_t size = json_dumpb(item, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) + 1;
+
+		if (used + size <= room) {
+			(void)json_array_append(out, item);
+			used += size;
+			continue;
+		}
+		if (json_is_string(item))
+			(void)json_array_append_new(out, cut_text(item, room - used));
+		break;
+	}
+	return out;
+}
+
+static json_t *cut(const json_t *value)
+{
+	if (json_is_string(value))
+		return cut_text(value, CUT_BYTES);
+	return json_is_array(value) ? cut_list(value, CUT_BYTES) : json_null();
+}
+
+/* Numbers and short texts stay; what is long is cut, and its size noted under "truncated". */
+static json_t *cut_record(const json_t *record)
+{
+	json_t *out = json_object(), *sizes = json_object(), *value;
+	const char *key;
+
+	json_object_foreach((json_t *)record, key, value)
+	{
+		size_t size = json_dumpb(value, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
+
+		if (size <= CUT_BYTES) {
+			(void)json_object_set(out, key, value);
+			continue;
+		}
+		(void)json_object_set_new(out, key, cut(value));
+		(void)json_object_set_new(sizes, key, json_integer((json_int_t)size));
+	}
+	if (json_object_set_new(out, "truncated", sizes) < 0) {
+		json_decref(out);
+		return NULL;
+	}
+	return out;
+}
+
+/* The record as it fits a line: itself, with its long members cut, or what says how long it was. */
 static json_t *fitting(json_t *record)
 {
 	size_t size = json_dumpb(record, NULL, 0, JSON_COMPACT);
 
-	if (size > 0 && size < AUDIT_LINE_MAX - 128)
+	if (size > 0 && size < LINE_ROOM)
 		return record;
-	json_t *type = json_incref(json_object_get(record, "type"));
-	json_t *session = json_incref(json_object_get(record, "session"));
+	json_t *short_one = cut_record(record);
 
+	if (short_one && json_dumpb(short_one, NULL, 0, JSON_COMPACT) >= LINE_ROOM) {
+		json_decref(short_one);
+		short_one = json_pack("{s:O?, s:O?, s:I}", "type", json_object_get(record, "type"),
+				      "session", json_object_get(record, "session"), "too_long",
+				      (json_int_t)size);
+	}
 	json_decref(record);
-	return json_pack("{s:o*, s:o*, s:I}", "type", type, "session", session, "too_long",
-			 (json_int_t)size);
+	return short_one;
 }
 
 int audit_write(struct audit *a, json_t *record, char **ret_line)

@@ -22,7 +22,10 @@
 
 #define AUDIT_FILE "/var/log/pinfold/audit.jsonl"
 
-/* Bytes of one line, newline included; a longer record is replaced by one that says so. */
+/*
+ * Bytes of one line, newline included. Of a longer record the long texts and lists are cut, and
+ * "truncated":{"command":70000} says how many bytes of JSON each had.
+ */
 #define AUDIT_LINE_MAX 32768
 
 struct audit;

@@ -129,8 +129,18 @@ static void test_rotation_keeps_the_number(void **state)
 	audit_close(a);
 	json_t *records = last(p, 10);
 
+	assert_int_equal(json_array_size(records), 2);
+	assert_int_equal(seq_of(records, 0), 1); /* from the rotated file */
+	assert_int_equal(seq_of(records, 1), 2);
+	json_decref(records);
+	records = last(p, 1);
 	assert_int_equal(json_array_size(records), 1);
 	assert_int_equal(seq_of(records, 0), 2);
+	json_decref(records);
+	assert_int_equal(unlink(p->path), 0); /* renamed, and the daemon not told yet */
+	records = last(p, 10);
+	assert_int_equal(json_array_size(records), 1);
+	assert_int_equal(seq_of(records, 0), 1);
 	json_decref(records);
 }
 

@@ -70,7 +70,8 @@ typedef bool audit_match_fn(void *arg, const json_t *record);
 
 /*
  * The last n records of the file at path that match (NULL: all), oldest first, as a new array that
- * the caller owns. Looks at the last AUDIT_TAIL_BYTES only; lines that do not parse are left out.
+ * the caller owns; where it has fewer, path.1 has those before (just rotated). Looks at the last
+ * AUDIT_TAIL_BYTES of each only; lines that do not parse are left out.
  */
 #define AUDIT_TAIL_BYTES (8u * 1024u * 1024u)
 int audit_tail(const char *path, size_t n, audit_match_fn *match, void *arg,

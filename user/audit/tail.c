@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -105,30 +106,50 @@ static int collect(const char *buf, const char *end, size_t n, audit_match_fn *m
 			json_decref(record);
 			continue;
 		}
-		if (json_array_insert_new(out, 0, record) < 0)
+		if (json_array_append_new(out, record) < 0)
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-int audit_tail(const char *path, size_t n, audit_match_fn *match, void *arg, json_t **ret)
+/* Add to out, newest first, what the file has; *ret_all: it was looked at to its start. */
+static int collect_file(const char *path, size_t n, audit_match_fn *match, void *arg, json_t *out,
+			bool *ret_all)
 {
 	__cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
 	__cleanup_free char *buf = NULL;
 	size_t len;
-	bool all;
 
 	if (fd < 0)
 		return -errno;
-	int r = read_end(fd, AUDIT_TAIL_BYTES, &buf, &len, &all);
+	int r = read_end(fd, AUDIT_TAIL_BYTES, &buf, &len, ret_all);
 
-	if (r < 0)
+	return r < 0 ? r : collect(buf, line_start(buf, buf + len), n, match, arg, out);
+}
+
+static int collect_all(const char *path, size_t n, audit_match_fn *match, void *arg, json_t *out)
+{
+	__cleanup_free char *rotated = NULL;
+	bool all = true;
+	int r = collect_file(path, n, match, arg, out, &all);
+
+	if ((r < 0 && r != -ENOENT) || !all || json_array_size(out) == n)
 		return r;
-	json_t *out = json_array();
-
-	if (!out)
+	if (asprintf(&rotated, "%s.1", path) < 0)
 		return -ENOMEM;
-	r = collect(buf, line_start(buf, buf + len), n, match, arg, out);
+	int older = collect_file(rotated, n, match, arg, out, &all);
+
+	return older == -ENOENT ? r : older;
+}
+
+int audit_tail(const char *path, size_t n, audit_match_fn *match, void *arg, json_t **ret)
+{
+	json_t *newest = json_array(), *out = json_array();
+	int r = newest && out ? collect_all(path, n, match, arg, newest) : -ENOMEM;
+
+	for (size_t i = json_array_size(newest); r == 0 && i > 0; i--)
+		r = json_array_append(out, json_array_get(newest, i - 1)) < 0 ? -ENOMEM : 0;
+	json_decref(newest);
 	if (r < 0) {
 		json_decref(out);
 		return r;

@@ -85,7 +85,8 @@ class Commands(unittest.TestCase):
         d = json.loads(r.stdout)
         self.assertFalse(d["healthy"])
         names = {c["name"]: c for c in d["checks"]}
-        self.assertEqual(set(names), {"kernel", "btf", "lsm", "cgroup2", "bpffs", "pinfoldd"})
+        self.assertEqual(set(names), {"kernel", "btf", "lsm", "cgroup2", "bpffs", "core dumps",
+                                      "pinfoldd"})
         for c in names.values():
             self.assertEqual(c["ok"], c["advice"] is None, c)
         self.assertNotIn("\033", run("doctor").stdout)

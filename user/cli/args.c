@@ -144,6 +144,16 @@ int cli_next(struct cli_args *args)
 	return next_short(args);
 }
 
+int cli_json_only(struct cli_args *args, bool *json)
+{
+	int r;
+
+	*json = false;
+	while ((r = cli_next(args)) > 0)
+		*json = true;
+	return r;
+}
+
 const char *cli_operand(const struct cli_args *args, const char *what)
 {
 	if (args->argv[0] && !args->argv[1])

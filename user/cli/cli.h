@@ -68,6 +68,8 @@ struct cli_args {
  * the help was asked for and printed. Behind "--" there are only operands.
  */
 int cli_next(struct cli_args *args) __must_check;
+/* For commands whose only option is --json: 0, or as cli_next(). */
+int cli_json_only(struct cli_args *args, bool *json) __must_check;
 /* Exit status for a negative return of cli_next(). */
 int cli_next_exit(int r);
 /* One line on stderr; returns CLI_USAGE. */

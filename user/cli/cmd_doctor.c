@@ -77,6 +77,27 @@ static bool has_bpffs(char value[VALUE_MAX])
 	return is_mounted("/sys/fs/bpf", BPF_FS_MAGIC, value);
 }
 
+/*
+ * A crash must not hand a session's memory to the host. Its processes have a core limit of 1, which
+ * the kernel takes as "no dump" where the pattern is a pipe (fs/coredump.c), and which is too small
+ * where it is a file. For a socket the limit means nothing.
+ */
+static bool cores_stay(char value[VALUE_MAX])
+{
+	__cleanup_free char *pattern = NULL;
+	int r = file_read(AT_FDCWD, "/proc/sys/kernel/core_pattern", VALUE_MAX - 1, &pattern, NULL);
+
+	if (r < 0) {
+		(void)snprintf(value, VALUE_MAX, "/proc/sys/kernel/core_pattern: %s",
+			       strerrordesc_np(-r));
+		return false;
+	}
+	pattern[strcspn(pattern, "\n")] = '\0';
+	(void)snprintf(value, VALUE_MAX, "%.100s%s", pattern,
+		       pattern[0] == '|' ? " (not run for sessions: their core limit is 1)" : "");
+	return pattern[0] != '@';
+}
+
 static const struct check checks[] = {
 	{"kernel", kernel_is_new, "Linux 6.1 or newer is needed"},
 	{"btf", has_btf, "a kernel with CONFIG_DEBUG_INFO_BTF=y is needed"},
@@ -84,6 +105,9 @@ static const struct check checks[] = {
 	 "add bpf to the list: boot with lsm=...,bpf (see /etc/default/grub), CONFIG_BPF_LSM=y"},
 	{"cgroup2", has_cgroup2, "boot with systemd.unified_cgroup_hierarchy=1"},
 	{"bpffs", has_bpffs, "mount -t bpf bpf /sys/fs/bpf"},
+	{"core dumps", cores_stay,
+	 "a socket gets the memory of whatever crashes: have kernel.core_pattern name a file or a "
+	 "pipe"},
 };
 
 static json_t *look_here(void)
@@ -170,11 +194,9 @@ static int print_all(json_t *list, bool json)
 
 int cmd_doctor(struct cli_args *args)
 {
-	bool json = false;
-	int r;
+	bool json;
+	int r = cli_json_only(args, &json);
 
-	while ((r = cli_next(args)) > 0)
-		json = true;
 	if (r < 0)
 		return cli_next_exit(r);
 	r = cli_no_operands(args);

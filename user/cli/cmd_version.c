@@ -35,11 +35,9 @@ static int print_json(const json_t *daemon)
 
 int cmd_version(struct cli_args *args)
 {
-	bool json = false;
-	int r;
+	bool json;
+	int r = cli_json_only(args, &json);
 
-	while ((r = cli_next(args)) > 0)
-		json = true;
 	if (r < 0)
 		return cli_next_exit(r);
 	r = cli_no_operands(args);

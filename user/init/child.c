@@ -30,7 +30,7 @@ enum { PROBE_FD_REPORT = 3, PROBE_FD_SELF = 4, PROBE_FD_GO = 5 };
 static int set_limits(const struct setup *s)
 {
 	rlim_t files = s->max_files ? s->max_files : FILES_DEFAULT;
-	const struct rlimit core = {0, 0}, nofile = {files, files};
+	const struct rlimit core = {1, 1}, nofile = {files, files};
 
 	if (setrlimit(RLIMIT_CORE, &core) < 0 || setrlimit(RLIMIT_NOFILE, &nofile) < 0)
 		return -errno;

@@ -230,6 +230,16 @@ class Batch(Relay):
                            env=self.env, timeout=DEADLINE)
         self.assertEqual(r.returncode, 5)
 
+    def test_use_of_closed_descriptors_fails(self):
+        for line in ("cat <&-", "/bin/echo x >&-"):
+            results = []
+            for prefix in ("", f'"{PINFOLD}" run '):
+                r = subprocess.run(["/bin/sh", "-c", prefix + line], env=self.env,
+                                   capture_output=True, timeout=DEADLINE)
+                results.append((r.returncode, r.stdout, b"Bad file" in r.stderr))
+            self.assertEqual(results[0], results[1], line)
+            self.assertNotEqual(results[0][0], 0, line)
+
     def test_reader_that_goes_away(self):
         script = f'"{PINFOLD}" run sh -c "yes" | head -n 2'
         r = subprocess.run(["/bin/bash", "-o", "pipefail", "-c", script], env=self.env,

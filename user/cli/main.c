@@ -59,17 +59,19 @@ static int unknown(char **argv)
 	return CLI_USAGE;
 }
 
-/* A descriptor of 0 to 2 that is closed would become the first socket that is opened. */
+/*
+ * A descriptor of 0 to 2 that is closed would become the first socket that is opened. What takes
+ * its place is open the wrong way round, so that its use still fails with EBADF, here and in a
+ * session.
+ */
 static int open_standard_fds(void)
 {
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		return -1;
-	close(fd);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			return -1;
+	}
 	return 0;
 }
 

@@ -150,11 +150,9 @@ become_systemd() {
 		[Unit]
 		DefaultDependencies=no
 		[Service]
-		Type=oneshot
 		ExecStart=/bin/bash $project/vmtest/guest.sh unit
 		StandardOutput=null
 		LimitNOFILE=1024:524288
-		TimeoutStartSec=infinity
 	EOF
 	exec /lib/systemd/systemd --system --unit=vmtest.target --show-status=no --log-target=journal \
 		</dev/null >/dev/console 2>&1

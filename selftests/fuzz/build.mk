@@ -5,7 +5,7 @@
 FUZZ_FLAGS := -fsanitize=fuzzer$(comma)address$(comma)undefined -fno-sanitize-recover=all
 FUZZ_TARGETS += build/fuzz/sql_postgres
 
-build/fuzz/sql_postgres: selftests/fuzz/sql_postgres_fuzz.c $(wildcard user/sql/*.[ch])
+build/fuzz/sql_postgres: selftests/fuzz/sql_postgres_fuzz.c $(wildcard user/sql/*.[ch]) user/base/text.c
 	@mkdir -p $(@D)
 	$(CLANG) $(CPPFLAGS) -isystem $(PG_SERVER_INCLUDE) -std=gnu11 -O1 -g $(WARN) $(FUZZ_FLAGS) \
 		-o $@ $(filter %.c,$^) -l:libpg_query.a -lpthread -lm

@@ -380,7 +380,8 @@ def linger_ends(world):
         wait_for(f"a server that {what}", lambda g=gate: serves_fake(g), 4 * DEADLINE)
         # 64 MiB, and what the sockets between them hold.
         check(deaf.sent < 100, f"{deaf.sent} MiB were taken")
-        check(busy is talk or len(deaf.cancels) == 8, f"{len(deaf.cancels)} requests")
+        # One that is still under way when the next is due takes its place.
+        check(busy is talk or 4 <= len(deaf.cancels) <= 8, f"{len(deaf.cancels)} requests")
         deaf.done.set()
         gate.stop()
         deaf.server.stop()

@@ -38,7 +38,7 @@ static int call(enum part part, const char *text, size_t len)
 	case OUTLINE:
 		return pg_outline(text, len, &outline, &at);
 	case CLASSIFY:
-		if (sql_classify(SQL_POSTGRES, text, len, NULL, &r) < 0)
+		if (sql_classify(SQL_POSTGRES, text, len, &r) < 0)
 			return -1;
 		return r.verdict == SQL_ALLOW ? 0 : -1;
 	}

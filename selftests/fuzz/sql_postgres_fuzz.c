@@ -12,13 +12,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct sql_result classify(const char *text, size_t len, bool multi)
+static struct sql_result classify(const char *text, size_t len)
 {
-	const struct sql_settings settings = {.multi = multi};
 	struct sql_result r;
 
 	memset(&r, 0, sizeof(r));
-	if (sql_classify(SQL_POSTGRES, text, len, &settings, &r) < 0)
+	if (sql_classify(SQL_POSTGRES, text, len, &r) < 0)
 		abort();
 	if (sql_result_check(&r) < 0)
 		abort();
@@ -32,21 +31,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct sql_result one, again;
 	char *longer;
 
-	one = classify(text, size, false);
-	again = classify(text, size, true);
-	/* Several statements are the only thing that the setting lets through. */
-	if (one.verdict == SQL_ALLOW && (again.verdict != SQL_ALLOW || one.statements > 1))
+	one = classify(text, size);
+	again = classify(text, size);
+	if (one.verdict != again.verdict || one.kind != again.kind ||
+	    one.fingerprint != again.fingerprint || strcmp(one.rule, again.rule) != 0 ||
+	    strcmp(one.reason, again.reason) != 0)
 		abort();
-	if (one.verdict != SQL_ALLOW && again.verdict == SQL_ALLOW && again.statements < 2)
-		abort();
-	if (one.fingerprint != again.fingerprint)
+	if (one.verdict == SQL_ALLOW && one.statements > 1)
 		abort();
 	longer = malloc(sizeof(prefix) + size);
 	if (!longer)
 		return 0;
 	memcpy(longer, prefix, sizeof(prefix) - 1);
 	memcpy(longer + sizeof(prefix) - 1, text, size);
-	again = classify(longer, sizeof(prefix) - 1 + size, false);
+	again = classify(longer, sizeof(prefix) - 1 + size);
 	free(longer);
 	if (size + sizeof(prefix) < SQL_TEXT_MAX &&
 	    (one.verdict != again.verdict || one.kind != again.kind ||

@@ -31,7 +31,7 @@ static struct sql_result classify(const char *text)
 	struct sql_result r;
 
 	memset(&r, 0xa5, sizeof(r));
-	assert_int_equal(sql_classify(SQL_POSTGRES, text, strlen(text), NULL, &r), 0);
+	assert_int_equal(sql_classify(SQL_POSTGRES, text, strlen(text), &r), 0);
 	assert_int_equal(sql_result_check(&r), 0);
 	return r;
 }
@@ -748,7 +748,7 @@ static void check_bytes(const char *text, size_t len, const char *rule, const ch
 	struct sql_result r, pre;
 
 	assert_int_equal(sql_precheck(text, len, &pre), -EINVAL);
-	assert_int_equal(sql_classify(SQL_POSTGRES, text, len, NULL, &r), 0);
+	assert_int_equal(sql_classify(SQL_POSTGRES, text, len, &r), 0);
 	assert_int_equal(r.verdict, SQL_DENY);
 	assert_string_equal(r.rule, rule);
 	assert_string_equal(r.sqlstate, state);
@@ -818,86 +818,46 @@ static void test_P70_fingerprints(void **state)
 	assert_false(classify("COPY t TO STDOUT (ENCODING 'UTF8')").literal_independent);
 }
 
-static void test_settings(void **state)
-{
-	static const char *const functions[] = {"app.f", "public.g"};
-	const struct sql_settings settings = {
-		.functions = functions, .n_functions = 2, .multi = true};
-	const struct {
-		const char *text;
-		int verdict;
-	} cases[] = {
-		{"SELECT app.f(1)", SQL_ALLOW},
-		{"SELECT f(1)", SQL_DENY},
-		{"SELECT app.g(1)", SQL_DENY},
-		{"SELECT \"app\".\"f\"()", SQL_ALLOW},
-		{"SELECT APP.F()", SQL_ALLOW},
-		{"SELECT \"APP\".f()", SQL_DENY},
-		{"SELECT app.ff()", SQL_DENY},
-		{"SELECT \"app.f\"()", SQL_DENY},
-		{"SELECT 1; SELECT 2", SQL_ALLOW},
-		{"SELECT 1; EXPLAIN SELECT 2; SHOW ALL", SQL_ALLOW},
-		{"SELECT 1; COMMIT", SQL_DENY},
-		{"BEGIN; SELECT 1", SQL_DENY},
-		{"SELECT 1; DELETE FROM t", SQL_DENY},
-		{"SELECT 1; SET extra_float_digits = 3", SQL_DENY},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct sql_result r;
-
-		assert_int_equal(sql_classify(SQL_POSTGRES, cases[i].text, strlen(cases[i].text),
-					      &settings, &r),
-				 0);
-		if (r.verdict != cases[i].verdict)
-			fail_msg("%s: verdict %d, %s", cases[i].text, r.verdict, r.reason);
-	}
-}
-
 struct meaning {
 	const char *text;
 	enum sql_kind kind;
 	const char *name, *value;
-	bool local, is_default, noop, returns_row;
+	bool local, is_default, returns_row;
 };
 
 static void test_meanings(void **state)
 {
 	static const struct meaning cases[] = {
 		{"SET LOCAL statement_timeout = '5s'", SQL_KIND_SET, "statement_timeout", "5s",
-		 true, false, false, false},
-		{"SET NAMES 'utf-8'", SQL_KIND_SET, "client_encoding", "UTF8", false, false, true,
-		 false},
+		 true, false, false},
+		{"SET NAMES 'utf-8'", SQL_KIND_SET, "client_encoding", "UTF8", false, false, false},
 		{"SET search_path TO \"$user\", public, \"a\"\"b\"", SQL_KIND_SET, "search_path",
-		 "\"$user\", \"public\", \"a\"\"b\"", false, false, false, false},
+		 "\"$user\", \"public\", \"a\"\"b\"", false, false, false},
 		{"SELECT set_config('search_path', 'Public, \"X y\"', true)", SQL_KIND_SET,
-		 "search_path", "\"public\", \"X y\"", true, false, false, true},
+		 "search_path", "\"public\", \"X y\"", true, false, true},
 		{"SELECT pg_catalog.set_config('search_path', '', false)", SQL_KIND_SET,
-		 "search_path", "", false, false, false, true},
+		 "search_path", "", false, false, true},
 		{"SET datestyle TO iso, dmy", SQL_KIND_SET, "datestyle", "iso, dmy", false, false,
-		 false, false},
+		 false},
 		{"SET default_transaction_read_only = yes", SQL_KIND_SET,
-		 "default_transaction_read_only", "on", false, false, true, false},
-		{"RESET search_path", SQL_KIND_RESET, "search_path", "", false, true, false, false},
+		 "default_transaction_read_only", "on", false, false, false},
+		{"RESET search_path", SQL_KIND_RESET, "search_path", "", false, true, false},
 		{"SET default_transaction_read_only TO DEFAULT", SQL_KIND_RESET,
-		 "default_transaction_read_only", "", false, true, true, false},
-		{"RESET ALL", SQL_KIND_RESET_ALL, "", "", false, false, false, false},
-		{"DISCARD ALL", SQL_KIND_DISCARD_ALL, "", "", false, false, false, false},
-		{"SAVEPOINT \"a b\"", SQL_KIND_SAVEPOINT, "a b", "", false, false, false, false},
-		{"ROLLBACK TO x", SQL_KIND_ROLLBACK_TO, "x", "", false, false, false, false},
-		{"RELEASE SAVEPOINT X", SQL_KIND_RELEASE, "x", "", false, false, false, false},
-		{"PREPARE p AS SELECT 1", SQL_KIND_PREPARE, "p", "", false, false, false, false},
-		{"EXECUTE p(1)", SQL_KIND_EXECUTE, "p", "", false, false, false, false},
-		{"DEALLOCATE ALL", SQL_KIND_DEALLOCATE, "", "", false, false, false, false},
-		{"DECLARE c CURSOR FOR SELECT 1", SQL_KIND_DECLARE, "c", "", false, false, false,
-		 false},
-		{"CLOSE ALL", SQL_KIND_CLOSE, "", "", false, false, false, false},
-		{"SHOW TIME ZONE", SQL_KIND_SHOW, "timezone", "", false, false, false, false},
-		{"/* */ ;", SQL_KIND_EMPTY, "", "", false, false, false, false},
-		{"COPY t TO STDOUT", SQL_KIND_COPY_OUT, "", "", false, false, false, false},
-		{"LOCK t IN ACCESS SHARE MODE", SQL_KIND_LOCK_NOOP, "", "", false, false, false,
-		 false},
+		 "default_transaction_read_only", "", false, true, false},
+		{"RESET ALL", SQL_KIND_RESET_ALL, "", "", false, false, false},
+		{"DISCARD ALL", SQL_KIND_DISCARD_ALL, "", "", false, false, false},
+		{"SAVEPOINT \"a b\"", SQL_KIND_SAVEPOINT, "a b", "", false, false, false},
+		{"ROLLBACK TO x", SQL_KIND_ROLLBACK_TO, "x", "", false, false, false},
+		{"RELEASE SAVEPOINT X", SQL_KIND_RELEASE, "x", "", false, false, false},
+		{"PREPARE p AS SELECT 1", SQL_KIND_PREPARE, "p", "", false, false, false},
+		{"EXECUTE p(1)", SQL_KIND_EXECUTE, "p", "", false, false, false},
+		{"DEALLOCATE ALL", SQL_KIND_DEALLOCATE, "", "", false, false, false},
+		{"DECLARE c CURSOR FOR SELECT 1", SQL_KIND_DECLARE, "c", "", false, false, false},
+		{"CLOSE ALL", SQL_KIND_CLOSE, "", "", false, false, false},
+		{"SHOW TIME ZONE", SQL_KIND_SHOW, "timezone", "", false, false, false},
+		{"/* */ ;", SQL_KIND_EMPTY, "", "", false, false, false},
+		{"COPY t TO STDOUT", SQL_KIND_COPY_OUT, "", "", false, false, false},
+		{"LOCK t IN ACCESS SHARE MODE", SQL_KIND_LOCK_NOOP, "", "", false, false, false},
 	};
 
 	(void)state;
@@ -910,7 +870,7 @@ static void test_meanings(void **state)
 		assert_string_equal(r.name, m->name);
 		assert_string_equal(r.value, m->value);
 		assert_true(r.local == m->local && r.is_default == m->is_default &&
-			    r.noop == m->noop && r.returns_row == m->returns_row);
+			    r.returns_row == m->returns_row);
 	}
 }
 
@@ -976,7 +936,7 @@ static void test_untrusted_results(void **state)
 	r.tx.isolation = SQL_ISOLATION_COUNT;
 	assert_int_equal(sql_result_check(&r), -EBADMSG);
 	r = good;
-	memset(&r.noop, 2, 1);
+	memset(&r.local, 2, 1);
 	assert_int_equal(sql_result_check(&r), -EBADMSG);
 	r = good;
 	memset(r.name, 'x', sizeof(r.name));
@@ -997,11 +957,10 @@ int main(void)
 {
 	struct CMUnitTest tests[ARRAY_LEN(rows)];
 	const struct CMUnitTest others[] = {
-		cmocka_unit_test(test_P11_zero_bytes),	  cmocka_unit_test(test_P21_utf8),
-		cmocka_unit_test(test_P67_caps),	  cmocka_unit_test(test_P70_fingerprints),
-		cmocka_unit_test(test_settings),	  cmocka_unit_test(test_meanings),
-		cmocka_unit_test(test_transaction_modes), cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_untrusted_results),
+		cmocka_unit_test(test_P11_zero_bytes), cmocka_unit_test(test_P21_utf8),
+		cmocka_unit_test(test_P67_caps),       cmocka_unit_test(test_P70_fingerprints),
+		cmocka_unit_test(test_meanings),       cmocka_unit_test(test_transaction_modes),
+		cmocka_unit_test(test_refusals),       cmocka_unit_test(test_untrusted_results),
 	};
 	int failed;
 

@@ -39,7 +39,7 @@ static void check_client(void **state)
 		if (strcmp(name, client) != 0)
 			continue;
 		seen++;
-		assert_int_equal(sql_classify(SQL_POSTGRES, text, len, NULL, &r), 0);
+		assert_int_equal(sql_classify(SQL_POSTGRES, text, len, &r), 0);
 		if (r.verdict != SQL_ALLOW)
 			fail_msg("%.*s: refused by %s: %s", (int)len, text, r.rule, r.reason);
 	}

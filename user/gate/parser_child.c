@@ -58,7 +58,7 @@ static int serve_one(int fd, char *text)
 	/* Its signal is not handled: too much work ends the worker, and denies the text. */
 	if (setitimer(ITIMER_PROF, &cpu, NULL) < 0)
 		return -errno;
-	r = sql_classify((enum sql_dialect)q.dialect, text, q.len, NULL, &result);
+	r = sql_classify((enum sql_dialect)q.dialect, text, q.len, &result);
 	if (r < 0) {
 		/* All zero is a denial that names nothing; the gate fills in its words. */
 		memset(&result, 0, sizeof(result));

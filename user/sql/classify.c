@@ -40,14 +40,13 @@ int sql_precheck(const char *text, size_t len, struct sql_result *ret)
 	return 0;
 }
 
-int sql_classify(enum sql_dialect dialect, const char *text, size_t len,
-		 const struct sql_settings *settings, struct sql_result *ret)
+int sql_classify(enum sql_dialect dialect, const char *text, size_t len, struct sql_result *ret)
 {
 	if (sql_precheck(text, len, ret) < 0)
 		return 0;
 	switch (dialect) {
 	case SQL_POSTGRES:
-		return pg_classify(text, len, settings, ret);
+		return pg_classify(text, len, ret);
 	}
 	return -ENOTSUP;
 }

@@ -83,13 +83,13 @@ static bool first_word_fits(enum sql_kind kind, const char *word)
 }
 
 /* What was allowed has to look that way to the lexer too. */
-static int agree(struct pg_walk *w, const struct pg_outline *seen, enum sql_kind first_kind)
+static int agree(struct pg_walk *w, const struct pg_outline *seen)
 {
 	const char *about = NULL;
 
 	if (seen->statements != w->result->statements)
 		about = "the number of statements";
-	else if (!first_word_fits(first_kind, seen->first))
+	else if (!first_word_fits((enum sql_kind)w->result->kind, seen->first))
 		about = "the first word";
 	else if (seen->into)
 		about = "INTO";
@@ -102,37 +102,8 @@ static int agree(struct pg_walk *w, const struct pg_outline *seen, enum sql_kind
 			   "two readings of this text differ on %s", about);
 }
 
-static bool may_stand_among_others(enum sql_kind kind)
-{
-	return kind == SQL_KIND_SELECT || kind == SQL_KIND_EXPLAIN || kind == SQL_KIND_SHOW;
-}
-
-static int judge_statements(struct pg_walk *w, const List *tree, enum sql_kind *ret_first)
-{
-	bool independent = true;
-
-	for (int i = 0; i < tree->length; i++) {
-		const RawStmt *raw = tree->elements[i].ptr_value;
-		int r = pg_statement(w, raw->stmt);
-
-		if (r < 0)
-			return r;
-		if (i == 0)
-			*ret_first = w->result->kind;
-		independent &= w->result->literal_independent;
-		if (tree->length > 1 && !may_stand_among_others(w->result->kind))
-			return pg_deny(w, raw->stmt_location, "P19", STATE_UNSUPPORTED,
-				       "among several statements only SELECT, EXPLAIN and SHOW");
-	}
-	w->result->literal_independent = independent;
-	if (tree->length > 1)
-		w->result->kind = SQL_KIND_MULTI;
-	return 0;
-}
-
 static int judge(struct pg_walk *w, const List *tree, const struct pg_outline *seen)
 {
-	enum sql_kind first = SQL_KIND_NONE;
 	int r;
 
 	w->result->statements = tree ? (uint32_t)tree->length : 0;
@@ -140,17 +111,19 @@ static int judge(struct pg_walk *w, const List *tree, const struct pg_outline *s
 		w->result->verdict = SQL_ALLOW;
 		w->result->kind = SQL_KIND_EMPTY;
 		w->result->literal_independent = true;
-		return seen->statements ? agree(w, seen, SQL_KIND_NONE) : 0;
+		return seen->statements ? agree(w, seen) : 0;
 	}
-	if (tree->length > 1 && !(w->settings && w->settings->multi)) {
+	if (tree->length > 1) {
 		w->result->literal_independent = true;
 		r = pg_deny(w, -1, "P19", STATE_UNSUPPORTED,
 			    "more than one statement in one query");
 		result_hint(w->result, "send one statement at a time");
 		return r;
 	}
-	r = judge_statements(w, tree, &first);
-	return r < 0 ? r : agree(w, seen, first);
+	const RawStmt *raw = tree->elements[0].ptr_value;
+
+	r = pg_statement(w, raw->stmt);
+	return r < 0 ? r : agree(w, seen);
 }
 
 static int deny_syntax(struct sql_result *out, const PgQueryError *e)
@@ -197,13 +170,11 @@ static int outline(const char *text, size_t len, struct pg_outline *seen, struct
 	return r;
 }
 
-int pg_classify(const char *text, size_t len, const struct sql_settings *settings,
-		struct sql_result *ret)
+int pg_classify(const char *text, size_t len, struct sql_result *ret)
 {
 	struct sql_result out = {0};
 	struct pg_outline seen;
-	__cleanup_walk struct pg_walk w = {
-		.settings = settings, .result = &out, .first_word = seen.first};
+	__cleanup_walk struct pg_walk w = {.result = &out, .first_word = seen.first};
 	__cleanup_free char *copy = NULL;
 	int r = outline(text, len, &seen, &out);
 

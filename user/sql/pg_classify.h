@@ -8,7 +8,6 @@
 #include "sql/sql.h"
 
 /* As sql_classify(), for text that sql_precheck() has let through. */
-int pg_classify(const char *text, size_t len, const struct sql_settings *settings,
-		struct sql_result *ret) __must_check;
+int pg_classify(const char *text, size_t len, struct sql_result *ret) __must_check;
 
 #endif

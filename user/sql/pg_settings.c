@@ -65,7 +65,11 @@ static bool check_utf8(const char *value, const char *words, const char **canoni
 	return true;
 }
 
-/* A small integer, a time with a unit, ...: the server judges the number, the gate the limit. */
+/*
+ * A small integer, a time, ...: the server judges the number. Timeouts among them: one that a
+ * server or an account has is a default that PostgreSQL lets every client change, and a policy has
+ * none.
+ */
 static bool check_number(const char *value, const char *words, const char **canonical)
 {
 	(void)words;
@@ -107,36 +111,34 @@ static const struct setting {
 	const char *name;
 	check_fn *check;
 	const char *words;
-	bool pinned;	  /* the gate has set it already and keeps it */
 	const char *rule; /* of a refused value */
 } settings[] = {
-	{"application_name", check_application, NULL, false, "P35"},
-	{"bytea_output", check_word, "hex|escape", false, "P35"},
-	{"check_function_bodies", check_bool, NULL, false, "P35"},
-	{"client_encoding", check_utf8, "utf8|utf-8|unicode", true, "P20"},
+	{"application_name", check_application, NULL, "P35"},
+	{"bytea_output", check_word, "hex|escape", "P35"},
+	{"check_function_bodies", check_bool, NULL, "P35"},
+	{"client_encoding", check_utf8, "utf8|utf-8|unicode", "P20"},
 	{"client_min_messages", check_word,
-	 "debug5|debug4|debug3|debug2|debug1|debug|log|notice|warning|error", false, "P35"},
-	{"datestyle", check_datestyle, NULL, false, "P35"},
-	{"default_transaction_deferrable", check_bool, NULL, false, "P35"},
+	 "debug5|debug4|debug3|debug2|debug1|debug|log|notice|warning|error", "P35"},
+	{"datestyle", check_datestyle, NULL, "P35"},
+	{"default_transaction_deferrable", check_bool, NULL, "P35"},
 	{"default_transaction_isolation", check_word,
-	 "read uncommitted|read committed|repeatable read|serializable", false, "P35"},
-	{"default_transaction_read_only", check_bool, "on", true, "P32"},
-	{"extra_float_digits", check_number, NULL, false, "P35"},
-	{"idle_in_transaction_session_timeout", check_number, NULL, false, "P35"},
-	{"idle_session_timeout", check_number, NULL, false, "P35"},
-	{"intervalstyle", check_word, "sql_standard|postgres|postgres_verbose|iso_8601", false,
-	 "P35"},
-	{"jit", check_bool, NULL, false, "P35"},
-	{"lock_timeout", check_number, NULL, false, "P35"},
-	{"quote_all_identifiers", check_bool, NULL, false, "P35"},
-	{"row_security", check_bool, NULL, false, "P35"},
-	{"standard_conforming_strings", check_bool, "on", true, "P22"},
-	{"statement_timeout", check_number, NULL, false, "P35"},
-	{"synchronize_seqscans", check_bool, NULL, false, "P35"},
-	{"timezone", check_timezone, NULL, false, "P35"},
-	{"transaction_read_only", check_bool, "on", true, "P32"},
-	{"transaction_timeout", check_number, NULL, false, "P35"},
-	{"xmloption", check_word, "content|document", false, "P35"},
+	 "read uncommitted|read committed|repeatable read|serializable", "P35"},
+	{"default_transaction_read_only", check_bool, "on", "P32"},
+	{"extra_float_digits", check_number, NULL, "P35"},
+	{"idle_in_transaction_session_timeout", check_number, NULL, "P35"},
+	{"idle_session_timeout", check_number, NULL, "P35"},
+	{"intervalstyle", check_word, "sql_standard|postgres|postgres_verbose|iso_8601", "P35"},
+	{"jit", check_bool, NULL, "P35"},
+	{"lock_timeout", check_number, NULL, "P35"},
+	{"quote_all_identifiers", check_bool, NULL, "P35"},
+	{"row_security", check_bool, NULL, "P35"},
+	{"standard_conforming_strings", check_bool, "on", "P22"},
+	{"statement_timeout", check_number, NULL, "P35"},
+	{"synchronize_seqscans", check_bool, NULL, "P35"},
+	{"timezone", check_timezone, NULL, "P35"},
+	{"transaction_read_only", check_bool, "on", "P32"},
+	{"transaction_timeout", check_number, NULL, "P35"},
+	{"xmloption", check_word, "content|document", "P35"},
 };
 
 /* Settings that are refused for a reason of their own. */
@@ -267,7 +269,6 @@ int pg_setting_set(struct sql_result *r, const char *name, const char *const *va
 		return deny_setting(r, name);
 	if (!s->check(joined, s->words, &canonical))
 		return deny_value(r, s, joined);
-	r->noop = s->pinned;
 	return take(r, s->name, canonical);
 }
 
@@ -332,6 +333,5 @@ int pg_setting_reset(struct sql_result *r, const char *name)
 	if (s && !strcmp(s->name, "transaction_read_only"))
 		return deny_value(r, s, "default");
 	r->is_default = true;
-	r->noop = s && s->pinned;
 	return take(r, path ? "search_path" : s->name, "");
 }

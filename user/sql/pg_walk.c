@@ -177,17 +177,6 @@ static bool is_catalog(const char *schema)
 	return !schema || !strcmp(schema, "pg_catalog");
 }
 
-static bool allowed_by_settings(const struct sql_settings *s, const char *schema, const char *name)
-{
-	size_t n = strlen(schema);
-
-	for (size_t i = 0; s && i < s->n_functions; i++)
-		if (!strncmp(s->functions[i], schema, n) && s->functions[i][n] == '.' &&
-		    !strcmp(s->functions[i] + n + 1, name))
-			return true;
-	return false;
-}
-
 static int check_function(struct pg_walk *w, const Node *node)
 {
 	const FuncCall *f = (const FuncCall *)node;
@@ -199,8 +188,6 @@ static int check_function(struct pg_walk *w, const Node *node)
 		return pg_deny(w, f->location, "P40", STATE_FORBIDDEN,
 			       "a function name of this form is not known");
 	if (pg_function_known(schema, name))
-		return 0;
-	if (schema && allowed_by_settings(w->settings, schema, name))
 		return 0;
 	refusal = pg_function_refusal(name);
 	if (snprintf(full, sizeof(full), "%.63s%s%.63s()", schema ? schema : "", schema ? "." : "",

@@ -22,7 +22,6 @@ struct pg_pending {
 };
 
 struct pg_walk {
-	const struct sql_settings *settings; /* may be NULL */
 	struct sql_result *result;
 	const char *first_word;	  /* of the text, for refusals; lower case */
 	struct pg_pending *stack; /* owned */

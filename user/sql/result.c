@@ -99,8 +99,8 @@ static bool is_bool(const bool *b)
 int sql_result_check(struct sql_result *r)
 {
 	const bool *const flags[] = {
-		&r->literal_independent, &r->local,	   &r->is_default,    &r->noop,
-		&r->returns_row,	 &r->tx.read_only, &r->tx.deferrable, &r->tx.chain,
+		&r->literal_independent, &r->local,	    &r->is_default, &r->returns_row,
+		&r->tx.read_only,	 &r->tx.deferrable, &r->tx.chain,
 	};
 
 	if (r->verdict > SQL_KILL || r->kind >= SQL_KIND_COUNT ||
@@ -152,7 +152,6 @@ const char *sql_kind_name(unsigned int kind)
 		[SQL_KIND_SET_TRANSACTION] = "set-transaction",
 		[SQL_KIND_SET_CHARACTERISTICS] = "set-characteristics",
 		[SQL_KIND_LOCK_NOOP] = "lock",
-		[SQL_KIND_MULTI] = "multi",
 	};
 
 	return kind < SQL_KIND_COUNT ? names[kind] : "none";

@@ -56,7 +56,7 @@ enum sql_kind {
 	SQL_KIND_SELECT,   /* SELECT, VALUES, TABLE: forward */
 	SQL_KIND_EXPLAIN,  /* of something allowed: forward */
 	SQL_KIND_SHOW,	   /* name: forward */
-	SQL_KIND_COPY_OUT, /* COPY ... TO STDOUT: forward, cap rows and bytes */
+	SQL_KIND_COPY_OUT, /* COPY ... TO STDOUT: forward */
 	/* Cursors: forward. They live in the client's transaction, under name ("" = CLOSE ALL). */
 	SQL_KIND_DECLARE,
 	SQL_KIND_FETCH, /* FETCH and MOVE */
@@ -72,9 +72,8 @@ enum sql_kind {
 	SQL_KIND_DEALLOCATE, /* name "" = ALL: only this client's */
 	/*
 	 * One setting: name (lower case), value (checked), local. The value is in the syntax of
-	 * set_config(): for search_path a list of quoted names. Timeouts are to be capped by the
-	 * gate. When returns_row is set the text was SELECT set_config(...) and the client expects
-	 * its row: forward it, also when noop is set.
+	 * set_config(): for search_path a list of quoted names. When returns_row is set the text
+	 * was SELECT set_config(...) and the client expects its row. Forward.
 	 */
 	SQL_KIND_SET,
 	SQL_KIND_RESET,	      /* as SET ... TO DEFAULT */
@@ -90,8 +89,6 @@ enum sql_kind {
 	SQL_KIND_SET_TRANSACTION,     /* for this transaction */
 	SQL_KIND_SET_CHARACTERISTICS, /* for the session's later transactions */
 	SQL_KIND_LOCK_NOOP,	      /* ... IN ACCESS SHARE MODE: answer LOCK TABLE, do nothing */
-	/* Several statements, all of them read (settings->multi): forward */
-	SQL_KIND_MULTI,
 	SQL_KIND_COUNT
 };
 
@@ -122,7 +119,6 @@ struct sql_result {
 	bool literal_independent; /* the same verdict and kind hold for any literals in this text */
 	bool local;		  /* SET LOCAL */
 	bool is_default;	  /* SET ... TO DEFAULT */
-	bool noop;		  /* SET/RESET of what the gate pins: answer, do nothing */
 	bool returns_row;	  /* SELECT set_config(...) */
 	struct sql_tx tx;
 	uint32_t statements;  /* in the text; 0 when it was not parsed */
@@ -135,15 +131,6 @@ struct sql_result {
 	char hint[SQL_HINT_SIZE];      /* the legal alternative, or "" */
 	char name[SQL_NAME_SIZE];      /* see enum sql_kind; any bytes: quote it to send it on */
 	char value[SQL_VALUE_SIZE];
-};
-
-/* The operator's choices for one database. Borrowed for the length of a call; NULL = all default.
- */
-struct sql_settings {
-	/* Functions allowed beyond the built-in list, as "schema.name", exact bytes. */
-	const char *const *functions;
-	size_t n_functions;
-	bool multi; /* several reading statements in one simple query (P19) */
 };
 
 /*
@@ -163,7 +150,7 @@ int sql_precheck(const char *text, size_t len, struct sql_result *ret) __must_ch
  * thread, so threads may call it at the same time.
  */
 int sql_classify(enum sql_dialect dialect, const char *text, size_t len,
-		 const struct sql_settings *settings, struct sql_result *ret) __must_check;
+		 struct sql_result *ret) __must_check;
 
 /*
  * Make a result from an untrusted process safe to use: numbers in range, texts ended and printable.

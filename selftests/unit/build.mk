@@ -9,3 +9,4 @@ $(eval $(call unit_test,policy_parse,selftests/unit/policy_parse.c,policy base,-
 $(eval $(call unit_test,policy_rules,selftests/unit/policy_rules.c,policy base,-lyaml -lcrypto))
 $(eval $(call unit_test,gate_wire,selftests/unit/gate_wire.c,gate base))
 $(eval $(call unit_test,gate_parts,selftests/unit/gate_parts.c,gate sql base,-l:libpg_query.a -luv -ljansson -lssl -lcrypto -lseccomp -lpthread -lm))
+$(eval $(call unit_test,init_filter,selftests/unit/init_filter.c user/init/filter.c user/init/filter_table.c,base,-lseccomp))

@@ -16,6 +16,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "base/core.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "ctl/ctl.h"
@@ -227,8 +228,10 @@ static int run_daemon(void)
 	json_set_alloc_funcs(malloc, wiping_free);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)umask(022);
-	int r = d.loop ? make_dirs() : -ENOMEM;
+	int r = d.loop ? core_never() : -ENOMEM;
 
+	if (r == 0)
+		r = make_dirs();
 	if (r < 0)
 		return r;
 	__cleanup_fd int lock = take_lock();

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 
+#include "base/core.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "gate/gate.h"
@@ -21,10 +21,7 @@
 /* No core file, no ptrace, no /proc/pid/mem for others of this uid; no gain by exec. */
 static int harden(void)
 {
-	const struct rlimit none = {0, 0};
-
-	if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	if (core_never() < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	/* A closed peer is an error of write(2), also inside OpenSSL. */
 	return signal(SIGPIPE, SIG_IGN) == SIG_ERR ? -errno : 0;

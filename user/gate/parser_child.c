@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <linux/close_range.h>
 
+#include "base/core.h"
 #include "base/fd.h"
 #include "gate/limits.h"
 #include "gate/parser.h"
@@ -88,7 +89,7 @@ static int limit(int which, rlim_t value)
 
 static int set_limits(void)
 {
-	int r = limit(RLIMIT_CORE, 0);
+	int r = core_never();
 
 #ifndef BUILT_WITH_ASAN /* its shadow is mapped far past any limit */
 	if (r == 0)
@@ -160,8 +161,7 @@ static _Noreturn void worker_main(int fd)
 {
 	if (dup2(fd, WORKER_FD) < 0 || close_range(WORKER_FD + 1, ~0U, 0) < 0)
 		_exit(1);
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		_exit(1);
 	if (set_limits() < 0 || close_box() < 0)
 		_exit(1);

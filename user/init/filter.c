@@ -9,6 +9,7 @@
 #include <linux/sched.h>
 #include <seccomp.h>
 #include <sys/personality.h>
+#include <sys/resource.h>
 
 #include "init/filter.h"
 
@@ -69,6 +70,48 @@ static int add_personality(scmp_filter_ctx ctx)
 	return 0;
 }
 
+#define RESOURCE_MASK 0xffffffffu /* what the kernel takes of that argument */
+
+/* Reading any limit, and setting those that are not RLIMIT_CORE; the number stands at arg. */
+static int add_other_limits(scmp_filter_ctx ctx, int call, unsigned arg)
+{
+	int r = 0;
+
+	for (unsigned which = 0; r == 0 && which < RLIM_NLIMITS; which++)
+		if (which != RLIMIT_CORE)
+			r = seccomp_rule_add(
+				ctx, SCMP_ACT_ALLOW, call, 1,
+				SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, RESOURCE_MASK, which));
+	return r;
+}
+
+/*
+ * RLIMIT_CORE stays what it is: that value keeps cores from the disk and from programs outside
+ * (base/core.h), while 0 would let programs have them. Who asks for none hears that it is done.
+ */
+static int add_limits(scmp_filter_ctx ctx)
+{
+	const struct scmp_arg_cmp core0 = SCMP_A0(SCMP_CMP_MASKED_EQ, RESOURCE_MASK, RLIMIT_CORE),
+				  core1 = SCMP_A1(SCMP_CMP_MASKED_EQ, RESOURCE_MASK, RLIMIT_CORE),
+				  set = SCMP_A2(SCMP_CMP_NE, 0), no_set = SCMP_A2(SCMP_CMP_EQ, 0),
+				  get = SCMP_A3(SCMP_CMP_NE, 0), no_get = SCMP_A3(SCMP_CMP_EQ, 0);
+	int r = add_other_limits(ctx, SCMP_SYS(setrlimit), 0);
+
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(0), SCMP_SYS(setrlimit), 1, core0);
+	if (r == 0)
+		r = add_other_limits(ctx, SCMP_SYS(prlimit64), 1);
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, core1, no_set);
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(0), SCMP_SYS(prlimit64), 3, core1, set,
+				     no_get);
+	if (r == 0) /* it would have to be told the old value */
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 3, core1, set,
+				     get);
+	return r;
+}
+
 static int set_attributes(scmp_filter_ctx ctx)
 {
 	int r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
@@ -97,6 +140,8 @@ int filter_make(struct filter **ret)
 		r = add_clone(flt->ctx);
 	if (r == 0)
 		r = add_personality(flt->ctx);
+	if (r == 0)
+		r = add_limits(flt->ctx);
 	if (r < 0) {
 		filter_free(flt);
 		return r;

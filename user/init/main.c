@@ -13,10 +13,11 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "base/core.h"
 
 /* Descriptors that pid 1 holds at most: one per rule, and a few. */
 #define INIT_FILES_MAX 8192
@@ -53,7 +54,7 @@ static int harden(struct failure *f)
 	sigfillset(&all);
 	if (getpid() != 1)
 		return fail(f, EINVAL, "pinfold-init is started by pinfoldd only");
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || sigprocmask(SIG_SETMASK, &all, NULL) < 0 ||
+	if (core_never() < 0 || sigprocmask(SIG_SETMASK, &all, NULL) < 0 ||
 	    setrlimit(RLIMIT_NOFILE, &files) < 0 || setsid() < 0)
 		return fail(f, errno, "cannot harden pid 1: %s", strerror(errno));
 	for (int fd = INIT_FD_DAEMON; fd <= INIT_FD_END; fd++)

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
+#include "base/core.h"
 #include "base/fd.h"
 
 #define EXIT_SPAWN 125
@@ -94,9 +95,12 @@ static int place_descriptors(const struct spawn_plan *plan)
 
 static int become(const struct spawn_plan *plan)
 {
-	const struct rlimit core = {0, 0}, files = {FILES_MAX, FILES_MAX};
+	const struct rlimit files = {FILES_MAX, FILES_MAX};
+	int r = core_never();
 
-	if (setrlimit(RLIMIT_CORE, &core) < 0 || setrlimit(RLIMIT_NOFILE, &files) < 0)
+	if (r < 0)
+		return r;
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0)
 		return -errno;
 	if (plan->uid == 0)
 		return 0;

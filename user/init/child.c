@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -30,11 +31,9 @@ enum { PROBE_FD_REPORT = 3, PROBE_FD_SELF = 4, PROBE_FD_GO = 5 };
 static int set_limits(const struct setup *s)
 {
 	rlim_t files = s->max_files ? s->max_files : FILES_DEFAULT;
-	const struct rlimit core = {1, 1}, nofile = {files, files};
+	const struct rlimit nofile = {files, files};
 
-	if (setrlimit(RLIMIT_CORE, &core) < 0 || setrlimit(RLIMIT_NOFILE, &nofile) < 0)
-		return -errno;
-	return 0;
+	return setrlimit(RLIMIT_NOFILE, &nofile) < 0 ? -errno : 0;
 }
 
 /* 0-2 and those of the probe, by way of numbers above all that are in use. */
@@ -76,10 +75,40 @@ static void reset_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int exec_probe(char *const argv[], char *const env[])
+/* With no environment: the command's travels among the arguments. */
+static int exec_probe(char *const argv[])
 {
+	char *const env[] = {NULL};
+
 	(void)syscall(SYS_execveat, PROBE_FD_SELF, "", argv, env, AT_EMPTY_PATH);
 	return -errno;
+}
+
+static size_t count(char *const *list)
+{
+	size_t n = 0;
+
+	while (list[n])
+		n++;
+	return n;
+}
+
+/* "pinfold-probe command N ARG.. ENV..", see probe.c. */
+static int exec_probe_for(const struct setup *s)
+{
+	size_t n_args = count(s->argv), n_env = count(s->env);
+	char number[24]; /* a size_t */
+	__cleanup_free char **argv = calloc(3 + n_args + n_env + 1, sizeof(*argv));
+
+	if (!argv)
+		return -ENOMEM;
+	(void)snprintf(number, sizeof(number), "%zu", n_args);
+	argv[0] = (char *)"pinfold-probe";
+	argv[1] = (char *)"command";
+	argv[2] = number;
+	memcpy(argv + 3, s->argv, n_args * sizeof(*argv));
+	memcpy(argv + 3 + n_args, s->env, n_env * sizeof(*argv));
+	return exec_probe(argv);
 }
 
 /* One of the two runs of the probe; in its process. Returns only when it cannot. */
@@ -92,12 +121,12 @@ struct stage {
 /* What the kernel side alone must refuse: root's rights, no filter. */
 static int run_kernel_acts(int report, int go)
 {
-	char *argv[] = {"pinfold-probe", "kernel", NULL}, *env[] = {NULL};
+	char *argv[] = {"pinfold-probe", "kernel", NULL};
 	static const struct setup nothing;
 	static const struct pty no_pty = {-1, -1};
 	int r = set_descriptors(&nothing, &no_pty, report, go);
 
-	return r < 0 ? r : exec_probe(argv, env);
+	return r < 0 ? r : exec_probe(argv);
 }
 
 static int enter_cwd(const struct setup *s)
@@ -129,7 +158,7 @@ static int run_command(const struct stage *st, int report, int go)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	r = filter_load(st->flt);
-	return r < 0 ? r : exec_probe(st->s->argv, st->s->env);
+	return r < 0 ? r : exec_probe_for(st->s);
 }
 
 __attribute__((noreturn)) static void run_stage(const struct stage *st, int report, int go)

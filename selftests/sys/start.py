@@ -1,0 +1,377 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What surrounds a session at its start and at its end: the caller's environment and descriptors,
+core dumps, and what the command has when it begins. Each test shows first,
+without Pinfold, that the attack works.
+
+usage: start.py --build DIR [TEST...]      (root, in a virtual machine, pinfoldd running)
+"""
+
+import argparse
+import atexit
+import json
+import os
+import pwd
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import unittest
+
+from driver import world
+
+TOP = "/srv/pfs"
+POLICY, DATABASE_POLICY = "pfs", "pfs-database"
+SECONDS = 120
+POLICY_TEXT = """\
+pinfold: 1
+name: {name}
+files:
+  read: [ {read} ]
+  write: [ {write} ]
+{more}"""
+DATABASE = """\
+databases:
+  - name: orders
+    type: postgres
+    address: 192.0.2.10:5432
+    database: orders
+    user: reader
+    password: { file: /etc/pinfold/pfs.pw }
+    tls: off
+"""
+
+
+def write_policy(name, read, write, more=""):
+    path = f"/etc/pinfold/policies.d/{name}.yaml"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="ascii") as f:
+        f.write(POLICY_TEXT.format(name=name, read=", ".join(read), write=", ".join(write),
+                                   more=more))
+    os.chmod(path, 0o644)
+
+
+def become(uid):
+    entry = pwd.getpwuid(uid)
+    groups = os.getgrouplist(entry.pw_name, entry.pw_gid)
+
+    def step_down():
+        if uid:
+            os.setgroups(groups)
+            os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
+            os.setresuid(uid, uid, uid)
+    return step_down
+
+
+def outside(*command, uid=0, **more):
+    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=f"{TOP}/work",
+                          preexec_fn=become(uid), timeout=SECONDS, **more)
+
+
+def inside(*command, policy=POLICY, uid=0, options=(), **more):
+    return outside("pinfold", "run", "--policy", policy, *options, "--", *command, uid=uid, **more)
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.05)  # between two looks at a condition that has a deadline
+    return False
+
+
+def put(path, text):
+    with open(path, "w", encoding="ascii") as f:
+        f.write(text)
+
+
+def get(path):
+    with open(path, encoding="ascii") as f:
+        return f.read()
+
+
+class Case(unittest.TestCase):
+    """The uids that a test is done as: an ordinary one, and root."""
+
+    uids = (world.UID, 0)
+
+    def works(self, done):
+        self.assertEqual(done.returncode, 0, f"{done.args}: {done.stderr}")
+        return done.stdout
+
+
+class Environment(Case):
+    """The caller's environment is the command's, and nobody else's."""
+
+    library = f"{world.TOOLS}/preload.so"
+
+    def hostile(self, log):
+        put(log, "")
+        os.chmod(log, 0o666)
+        return {"LD_PRELOAD": self.library, "LD_AUDIT": self.library,
+                "LD_LIBRARY_PATH": f"{TOP}/work", "PF_PRELOAD_LOG": log,
+                "GLIBC_TUNABLES": "glibc.malloc.check=3:glibc.malloc.perturb=255",
+                "MALLOC_PERTURB_": "255", "BASH_ENV": "/dev/stdin", "ENV": "/dev/stdin"}
+
+    def loaded(self, log):
+        return set(get(log).split())
+
+    def test_preload(self):
+        log = f"{TOP}/work/preload.log"
+        program = os.path.realpath("/usr/bin/env")
+        for uid in self.uids:
+            env = self.hostile(log)
+            told = self.works(outside("/usr/bin/env", uid=uid, env={**os.environ, **env}))
+            self.assertEqual(self.loaded(log), {program})
+            self.assertIn("MALLOC_PERTURB_=255\n", told)
+            env = self.hostile(log)
+            words = [word for k, v in env.items() for word in ("-e", f"{k}={v}")]
+            told = self.works(inside("/usr/bin/env", uid=uid, options=words))
+            self.assertTrue({f"{k}={v}" for k, v in env.items()} <= set(told.split("\n")), told)
+            self.assertEqual(self.loaded(log), {program})
+
+    def test_search_path(self):
+        """The command is looked for where the caller's PATH says."""
+        tools = f"{TOP}/tools"
+        for uid in self.uids:
+            done = inside("pf-here", uid=uid, env={"PATH": f"{tools}:{os.environ['PATH']}"})
+            self.assertEqual(self.works(done), "here\n")
+            self.assertEqual(inside("pf-here", uid=uid).returncode, 127)
+
+
+class Cores(Case):
+    """No memory of a session, or of Pinfold's own processes, in a core."""
+
+    pattern = "/proc/sys/kernel/core_pattern"
+    seen = f"{TOP}/cores.seen"
+    crash = "kill -SEGV $$"
+
+    def setUp(self):
+        self.before = get(self.pattern)
+        put(self.seen, "")
+
+    def tearDown(self):
+        put(self.pattern, self.before)
+
+    def mark(self, name, limit="0"):
+        """Crash outside, and wait until the helper has seen it: it saw all that came before."""
+        outside("sh", "-c", f"ulimit -c {limit}; cp /bin/sh {TOP}/work/{name}; "
+                f"exec {TOP}/work/{name} -c '{self.crash}'")
+        self.assertTrue(wait_until(lambda: name in get(self.seen).split()),
+                        "the helper never ran")
+
+    def sessions_crash(self):
+        for uid in self.uids:
+            for before in ("", "ulimit -c 0; ", "ulimit -H -c 0; ", "ulimit -c unlimited; "):
+                done = inside("sh", "-c", before + self.crash, uid=uid)
+                self.assertEqual(done.returncode, 128 + 11, f"{before}: {done.stderr}")
+
+    def test_pipe(self):
+        put(self.pattern, f"|{TOP}/tools/core-helper %e")
+        self.mark("first")
+        self.sessions_crash()
+        self.mark("last")
+        self.assertEqual(get(self.seen).split(), ["first", "last"])
+
+    def test_file(self):
+        put(self.pattern, f"{TOP}/work/core.%e")
+        os.chmod(f"{TOP}/work", 0o777)
+        outside("sh", "-c", f"ulimit -c unlimited; {self.crash}")
+        core = f"{TOP}/work/core.{os.path.basename(os.path.realpath('/bin/sh'))}"
+        cores = [n for n in os.listdir(f"{TOP}/work") if n.startswith("core.")]
+        self.assertTrue(cores, f"no {core} outside")
+        for name in cores:
+            os.unlink(f"{TOP}/work/{name}")
+        self.sessions_crash()
+        self.assertEqual([n for n in os.listdir(f"{TOP}/work") if n.startswith("core.")], [])
+
+
+    def test_socket(self):
+        """Linux 6.16 and later can hand cores to a listening socket, whatever the limit."""
+        path = f"{TOP}/cores.sock"
+        try:
+            put(self.pattern, f"@{path}")
+        except OSError:
+            self.skipTest("this kernel has no such core_pattern")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            os.chmod(path, 0o777)
+            listener.listen()
+            self.assertTrue(self.connects(listener))
+            self.sessions_crash()  # would wait for an answer, and be killed for that
+            self.assertEqual(select.select([listener], [], [], 0)[0], [])
+            self.assertTrue(self.connects(listener))
+        os.unlink(path)
+
+    def connects(self, listener):
+        """Whether a crash outside makes the kernel connect; it waits for an answer then."""
+        with subprocess.Popen(["sh", "-c", f"ulimit -c 0; {self.crash}"]) as crashing:
+            ready = select.select([listener], [], [], SECONDS)[0]
+            if ready:
+                listener.accept()[0].close()
+            crashing.wait(timeout=SECONDS)
+        return bool(ready)
+
+    def test_own(self):
+        """Those that hold secrets, or could: pid 1 of a session, its gate, the parser, pinfoldd."""
+        put(self.pattern, f"|{TOP}/tools/core-helper %e")
+        self.mark("first")
+        command = ["pinfold", "run", "--policy", DATABASE_POLICY, "--", "sh", "-c",
+                   "echo ready; exec cat"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True, cwd=f"{TOP}/work") as waiting:
+            self.assertEqual(waiting.stdout.readline(), "ready\n")
+            pids = processes("pinfold-gate") + processes("pinfoldd")
+            self.assertGreaterEqual(len(pids), 3, "gate, parser and pinfoldd")
+            for pid in pids:
+                crash(pid)
+            waiting.stdin.close()
+            waiting.wait(timeout=SECONDS)
+        self.mark("last")
+        self.assertEqual(get(self.seen).split(), ["first", "last"])
+        start_daemon()
+
+
+def processes(name):
+    """Ids of the processes of that name that are not zombies."""
+    done = subprocess.run(["pgrep", "-x", name], capture_output=True, text=True, check=False)
+    return [int(pid) for pid in done.stdout.split()]
+
+
+def crash(pid):
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return  # went with its parent
+    try:
+        signal.pidfd_send_signal(pidfd, signal.SIGSEGV)
+        select.select([pidfd], [], [], SECONDS)
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(pidfd)
+
+
+def start_daemon():
+    # pylint: disable=consider-using-with
+    atexit.register(subprocess.Popen(["pinfoldd"], stderr=subprocess.DEVNULL).terminate)
+    if not wait_until(lambda: outside("pinfold", "ps", "--json").returncode == 0):
+        raise RuntimeError("pinfoldd does not answer")
+
+
+MANIFEST = """\
+import json, os, resource
+fds = {fd: None for fd in os.listdir("/proc/self/fd")}
+for fd in list(fds):
+    try:
+        fds[fd] = os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        del fds[fd]  # of the listing
+with open("/proc/self/status") as f:
+    status = dict(line.strip().partition(":\\t")[::2] for line in f)
+def attempt(path, flags):
+    try:
+        os.close(os.open(path, flags))
+        return "ok"
+    except OSError as e:
+        return e.strerror
+files = {path: attempt(path, flags) for path, flags in [
+    ("/proc/1/environ", os.O_RDONLY), ("/proc/1/mem", os.O_RDONLY), ("/proc/1/root", os.O_RDONLY),
+    ("/proc/1/fd/0", os.O_RDONLY), ("/proc/1/ns/net", os.O_RDONLY), ("/proc/kcore", os.O_RDONLY),
+    ("/proc/sysrq-trigger", os.O_WRONLY), ("/proc/sys/kernel/hostname", os.O_WRONLY),
+    ("/proc/self/oom_score_adj", os.O_WRONLY)]}
+print(json.dumps({"fds": fds, "status": status, "files": files,
+                  "pids": [int(n) for n in os.listdir("/proc") if n.isdigit()],
+                  "core": resource.getrlimit(resource.RLIMIT_CORE),
+                  "files_max": resource.getrlimit(resource.RLIMIT_NOFILE)}))
+"""
+
+
+class Manifest(Case):
+    """What a command has at its first instruction: all of it is on this list."""
+
+    def seen(self, run, uid, **more):
+        return json.loads(self.works(run("/usr/bin/python3", "-I", "-c", MANIFEST, uid=uid, **more)))
+
+    def look(self, uid):
+        """Outside and inside, each with descriptors that the caller left open."""
+        with open(f"{TOP}/cores.seen", "w", encoding="ascii") as f, socket.socket() as s:
+            more = {"pass_fds": (f.fileno(), s.fileno()), "stdin": subprocess.DEVNULL}
+            return self.seen(outside, uid, **more), self.seen(inside, uid, **more)
+
+    def test_descriptors(self):
+        for uid in self.uids:
+            out, ins = self.look(uid)
+            self.assertEqual(len(out["fds"]), 5, out["fds"])
+            self.assertEqual(sorted(ins["fds"]), ["0", "1", "2"])
+
+    def test_rights(self):
+        for uid in self.uids:
+            out, ins = self.look(uid)
+            self.assertEqual([out["status"]["NoNewPrivs"], out["status"]["Seccomp"]], ["0", "0"])
+            self.assertNotEqual(int(out["status"]["CapBnd"], 16), 0)
+            self.assertEqual(int(out["status"]["CapEff"], 16) == 0, uid != 0)
+            self.assertEqual([ins["status"]["NoNewPrivs"], ins["status"]["Seccomp"]], ["1", "2"])
+            for which in ("Inh", "Prm", "Eff", "Bnd", "Amb"):
+                self.assertEqual(int(ins["status"]["Cap" + which], 16), 0, which)
+            self.assertEqual(ins["core"], [1, 1])
+            self.assertEqual(ins["files_max"], [4096, 4096])
+
+    def test_set_id(self):
+        tool = f"{TOP}/tools/set-id"
+        self.assertEqual(self.works(outside(tool, "-u", uid=world.UID)), "0\n")
+        self.assertEqual(self.works(inside(tool, "-u", uid=world.UID)), f"{world.UID}\n")
+
+    def test_proc(self):
+        for uid in self.uids:
+            out, ins = self.look(uid)
+            self.assertIn(processes("pinfoldd")[0], out["pids"])
+            self.assertEqual(len(ins["pids"]), 2, "pid 1 and the command")
+            if uid == 0:
+                # what those two are depends on the machine
+                depends = ("/proc/kcore", "/proc/1/fd/0")
+                self.assertEqual({r for p, r in out["files"].items() if p not in depends}, {"ok"})
+            self.assertEqual([p for p, r in ins["files"].items() if r == "ok"], [])
+
+
+def prepare(build):
+    world.make_user()
+    for name, mode in (("work", 0o777), ("tools", 0o755)):
+        os.makedirs(f"{TOP}/{name}", exist_ok=True)
+        os.chmod(f"{TOP}/{name}", mode)
+    os.makedirs(world.TOOLS, exist_ok=True)
+    shutil.copy(f"{build}/test/preload.so", world.TOOLS)
+    for name, text in (("pf-here", "#!/bin/sh\necho here\n"),
+                       ("core-helper", f"#!/bin/sh\ncat >/dev/null\necho $1 >>{TOP}/cores.seen\n")):
+        put(f"{TOP}/tools/{name}", text)
+        os.chmod(f"{TOP}/tools/{name}", 0o755)
+    shutil.copy("/usr/bin/id", f"{TOP}/tools/set-id")
+    os.chmod(f"{TOP}/tools/set-id", 0o4755)
+    write_policy(POLICY, ["/"], [f"{TOP}/work"])
+    put("/etc/pinfold/pfs.pw", "not-used\n")
+    os.chmod("/etc/pinfold/pfs.pw", 0o600)
+    write_policy(DATABASE_POLICY, ["/"], [f"{TOP}/work"], DATABASE)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("tests", nargs="*")
+    args = parser.parse_args()
+    prepare(args.build)
+    names = [f"start.{t}" for t in args.tests] or ["start"]
+    sys.modules["start"] = sys.modules["__main__"]
+    suite = unittest.defaultTestLoader.loadTestsFromNames(names)
+    result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(suite)
+    bad = len(result.failures) + len(result.errors)
+    print(f"{result.testsRun - bad - len(result.skipped)} passed, {bad} failed, "
+          f"{len(result.skipped)} skipped")
+    sys.exit(bad > 0 or result.testsRun == 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -198,6 +198,8 @@ log_statement = 'all'
 class Gate:
     """The shipped binary, started as pinfoldd starts it."""
 
+    started = []
+
     def __init__(self, binary, pg_port, user="reader", password="scram-secret-7Q", tls="off",
                  host="db.internal", ca_pem=None, database="shop", limits=None, name="orders",
                  expect="ready", ip="127.0.0.1"):
@@ -216,6 +218,7 @@ class Gate:
         self.process = subprocess.Popen([binary], env={}, preexec_fn=child,
                                         close_fds=False, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=self.stderr)
+        Gate.started.append(self.process)
         theirs.close()
         message = {"session": "test2345", "limits": limits or {}, "endpoints": [{
             "name": name, "id": 0, "type": "postgres", "listener": 0,
@@ -256,6 +259,13 @@ class Gate:
                 if line.startswith("VmHWM"):
                     return int(line.split()[1])
         raise Failure("no VmHWM")
+
+    @classmethod
+    def kill_all(cls):
+        """What failed tests left behind: a gate outlives whoever started it."""
+        for process in cls.started:
+            if process.poll() is None:
+                process.kill()
 
     def children(self):
         """Zygote and worker, by pid."""

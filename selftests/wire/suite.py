@@ -92,6 +92,7 @@ def run_all(binary, patterns, must_run):
         except Exception:  # pylint: disable=broad-except
             traceback.print_exc()
             count["FAILED"] += 1
+        Gate.kill_all()
     print(f"{count['ok']} passed, {count['FAILED']} failed, {count['skipped']} skipped")
     return 0 if count["FAILED"] == 0 else 1
 

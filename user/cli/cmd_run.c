@@ -220,7 +220,7 @@ static void summary(const struct relay *r)
 	if (!session[0] || !text_name_ok(session, CTL_NAME_MAX))
 		return;
 	__cleanup_fd int sock = ctl_connect(cli_socket_path(), &err);
-	json_t *args = json_pack("{s:s}", "session", session);
+	json_t *args = json_pack("{s:s, s:b}", "session", session, "ended", r->killed);
 	int ret = sock < 0 ? sock : ctl_request_send(sock, CTL_SUMMARY, args, NULL, 0);
 
 	json_decref(args);

@@ -62,10 +62,13 @@ static bool about_to_end(const struct session *s)
 	return s->state == SESSION_RUNNING && s->end_fd >= 0 && pread(s->end_fd, &byte, 1, 0) == 1;
 }
 
-void cmd_summary(struct conn *c, struct session *s)
+/* "ended": the client saw pid 1 close its channel without a word, and may know before we do. */
+void cmd_summary(struct conn *c, struct session *s, const json_t *args)
 {
+	bool ended = json_is_true(json_object_get(args, "ended")) && s->state != SESSION_ENDED;
+
 	ring_drain(s->d);
-	if (about_to_end(s)) {
+	if (ended || about_to_end(s)) {
 		list_del(&c->waiting);
 		list_add_tail(&s->summaries, &c->waiting);
 		return;

@@ -41,7 +41,7 @@ void conns_summaries(struct session *s);
 /* cmd_run.c, cmd_read.c, cmd_kill.c: the handlers. The privilege has been checked. */
 void cmd_run(struct conn *c, struct ctl_request *req);
 void cmd_kill(struct conn *c, struct session *s, const json_t *args);
-void cmd_summary(struct conn *c, struct session *s);
+void cmd_summary(struct conn *c, struct session *s, const json_t *args);
 void cmd_ps(struct conn *c, const json_t *args);
 void cmd_why(struct conn *c, struct session *s);
 void cmd_doctor(struct conn *c);

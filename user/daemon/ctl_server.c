@@ -126,7 +126,7 @@ static void run_on_session(struct conn *c, struct ctl_request *req)
 	if (!s)
 		return;
 	if (req->cmd == CTL_SUMMARY)
-		cmd_summary(c, s);
+		cmd_summary(c, s, req->args);
 	else if (req->cmd == CTL_KILL)
 		cmd_kill(c, s, req->args);
 	else if (req->cmd == CTL_LOGS)

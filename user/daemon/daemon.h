@@ -67,4 +67,7 @@ int server_socket(const char *path, mode_t mode, gid_t gid) __must_check;
 /* adopt.c: take over what an earlier daemon left: live sessions, half-made ones, empty cgroups. */
 int adopt_all(struct daemon *d) __must_check;
 
+/* notify.c: tell systemd, if it started us, that sessions can be run. */
+int notify_ready(void) __must_check;
+
 #endif

@@ -214,6 +214,10 @@ static int serve(struct daemon *d)
 	}
 	d->minute = alarm_new(d->loop, HOUSEKEEPING_MS, HOUSEKEEPING_MS, housekeeping, d);
 	daemon_event(d, "started", "version %s on %s", PF_VERSION, d->report.release);
+	int r = notify_ready();
+
+	if (r < 0)
+		log_warn("cannot tell systemd that all is ready: %s", strerror(-r));
 	(void)uv_run(d->loop, UV_RUN_DEFAULT); /* what is left at the end goes with the process */
 	return 0;
 }

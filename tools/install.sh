@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs or removes Pinfold. usage: install.sh install|uninstall DESTDIR PREFIX BIN_DIR
 # With an empty DESTDIR it also makes (never removes) the group pinfold and the user pinfold-gate.
-# uninstall leaves /etc/pinfold/policies.d and /var/log/pinfold: they are the operator's.
+# uninstall refuses while pinfoldd or a session runs. It leaves /etc/pinfold and /var/log/pinfold: they are the
+# operator's.
 set -eu
 verb=$1 dest=$2 prefix=$3 bin=$4
 cd "$(dirname "$0")/.."
@@ -47,15 +48,18 @@ do_install() {
 }
 
 do_uninstall() {
-	if [ -z "$dest" ] && [ -x "$prefix/sbin/pinfoldd" ] && [ -d /sys/fs/bpf/pinfold ]; then
-		# Refuses while a session lives; takes the programs out of the kernel otherwise.
-		"$prefix/sbin/pinfoldd" --unload
+	if [ -z "$dest" ]; then
+		# Refuses while a daemon or a session lives; takes the programs out of the kernel otherwise.
+		[ ! -x "$prefix/sbin/pinfoldd" ] || [ ! -d /sys/fs/bpf/pinfold ] || "$prefix/sbin/pinfoldd" --unload
+		rm -rf /run/pinfold
+		[ ! -d /run/systemd/system ] || systemctl stop pinfold.slice
 	fi
 	rm -f "$dest$prefix/bin/pinfold" "$dest$prefix/sbin/pinfoldd" "$completion/pinfold" \
 		"$units/pinfoldd.service" "$units/pinfold.slice" "$dest/etc/logrotate.d/pinfold" \
 		"$sysusers/pinfold.conf" "$tmpfiles/pinfold.conf" \
 		"$man1"/pinfold*.1 "$man5"/pinfold*.5 "$man8"/pinfold*.8
 	rm -rf "$dest$prefix/libexec/pinfold"
+	[ -n "$dest" ] || [ ! -d /run/systemd/system ] || systemctl daemon-reload
 }
 
 case "$verb" in

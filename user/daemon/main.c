@@ -85,14 +85,18 @@ static int make_dirs(void)
 /* Two daemons would fight over the sockets; the lock goes with the process. */
 static int take_lock(void)
 {
-	int fd = open(LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	__cleanup_fd int fd = open(LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		int r = -errno;
+
 		log_err("%s: %s", LOCK_FILE,
-			errno == EWOULDBLOCK ? "another pinfoldd is running" : strerror(errno));
-		return -errno;
+			r == -EWOULDBLOCK ? "a pinfoldd is running: stop it first (systemctl "
+					    "disable --now pinfoldd)"
+					  : strerror(-r));
+		return r;
 	}
-	return fd;
+	return TAKE_FD(fd);
 }
 
 static void find_accounts(struct daemon *d)
@@ -252,11 +256,21 @@ static int run_daemon(void)
 	return r < 0 ? r : serve(&d);
 }
 
+/* The lock first: a daemon without its programs would make sessions that nothing holds. */
 static int unload(void)
 {
 	char why[KERN_TEXT_MAX] = "";
-	int r = kern_unload(why);
+	int r = make_dirs();
 
+	if (r < 0)
+		return r;
+	__cleanup_fd int lock = take_lock();
+
+	if (lock < 0)
+		return lock;
+	r = kern_unload(why);
+	if (r == 0)
+		r = cgroup_slice_remove();
 	if (r < 0)
 		log_err("%s", why[0] ? why : strerror(-r));
 	return r;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <linux/types.h>
 #include <pinfold/abi.h>
@@ -113,6 +114,18 @@ int cgroup_slice_make(char **ret_path, unsigned *ret_controllers)
 	*ret_controllers = available(slice);
 	*ret_path = TAKE_PTR(path);
 	return 0;
+}
+
+int cgroup_slice_remove(void)
+{
+	__cleanup_free char *mount = NULL, *path = NULL;
+	int r = find_mount(&mount);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (asprintf(&path, "%s/" PF_SLICE, mount) < 0)
+		return -ENOMEM;
+	return rmdir(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 static int write_number(int dir, const char *file, uint64_t value)

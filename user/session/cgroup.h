@@ -23,6 +23,8 @@
  * cgroup v2 is mounted.
  */
 int cgroup_slice_make(char **ret_path, unsigned *ret_controllers) __must_check;
+/* Remove it when there is no session in it (-EBUSY otherwise). */
+int cgroup_slice_remove(void) __must_check;
 
 struct cgroup_limits {
 	uint64_t memory_bytes; /* 0 = no limit, here and below */

@@ -18,7 +18,6 @@
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define HOSTS_MAX (256 * 1024)
-#define HOMES_MAX 1024
 
 static int hosts_text(const struct session *s, struct buf *b)
 {
@@ -127,41 +126,100 @@ json_t *setup_message(const struct session *s)
 			 "disk", (json_int_t)l->disk_bytes);
 }
 
-/* Home directories, where the built-in secrets are: root's, the caller's, and all of /home. */
-static size_t find_homes(const struct session *s, char *homes[HOMES_MAX])
+struct names {
+	char **v; /* owned, the names too */
+	size_t n;
+};
+
+static void names_free(struct names *l)
+{
+	while (l->n > 0)
+		free(l->v[--l->n]);
+	free(l->v);
+}
+
+/* Takes over name (NULL: no memory); one that is there already is left out. */
+static int add_name(struct names *l, char *name)
+{
+	char **v = name ? realloc(l->v, (l->n + 1) * sizeof(*v)) : NULL;
+
+	if (!v) {
+		free(name);
+		return -ENOMEM;
+	}
+	l->v = v;
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->v[i], name) == 0) {
+			free(name);
+			return 0;
+		}
+	l->v[l->n++] = name;
+	return 0;
+}
+
+/*
+ * Home directories, where the built-in secrets are: the caller's before others, which may be so
+ * many that all of them is denied, then root's, and all of /home.
+ */
+static int find_homes(const struct session *s, struct names *homes)
 {
 	DIR *dir = opendir("/home");
-	size_t n = 0;
+	int r = add_name(homes, strdup(s->owner.home));
 
-	homes[n++] = strdup("/root");
-	homes[n++] = strdup(s->owner.home);
-	for (struct dirent *e = dir ? readdir(dir) : NULL; e && n < HOMES_MAX; e = readdir(dir))
-		if (e->d_name[0] != '.' && asprintf(&homes[n], "/home/%s", e->d_name) >= 0)
-			n++;
+	if (r == 0)
+		r = add_name(homes, strdup("/root"));
+	for (struct dirent *e = dir ? readdir(dir) : NULL; e && r == 0; e = readdir(dir)) {
+		char *path = NULL;
+
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		r = asprintf(&path, "/home/%s", e->d_name) < 0 ? -ENOMEM : add_name(homes, path);
+	}
 	if (dir)
 		closedir(dir);
-	return n;
+	return r;
+}
+
+/* Mount points of the session's own filesystems. */
+static int find_own(const struct session *s, struct names *own)
+{
+	size_t i;
+	json_t *fs;
+	int r = 0;
+
+	json_array_foreach(s->own, i, fs)
+	{
+		const char *path = json_string_value(json_object_get(fs, "path"));
+
+		if (r == 0)
+			r = path ? add_name(own, strdup(path)) : -EPROTO;
+	}
+	return r;
 }
 
 static int make_rules(struct session *s, struct policy_err *err)
 {
-	char *homes[HOMES_MAX];
+	struct names homes = {0}, own = {0};
 	struct mount_list mounts = {0};
 	int r = mounts_read(s, &mounts);
 
-	if (r < 0)
-		return r;
-	size_t n = find_homes(s, homes);
+	if (r == 0)
+		r = find_homes(s, &homes);
+	if (r == 0)
+		r = find_own(s, &own);
 	const struct policy_host host = {
-		.homes = (const char *const *)homes,
-		.n_homes = n,
+		.homes = (const char *const *)homes.v,
+		.n_homes = homes.n,
 		.mounts = (const char *const *)mounts.v,
 		.n_mounts = mounts.n,
+		.own = (const char *const *)own.v,
+		.n_own = own.n,
 	};
 
-	r = policy_rules(s->policy, &host, &s->rules, err);
-	while (n > 0)
-		free(homes[--n]);
+	if (r == 0)
+		r = policy_rules(s->policy, &host, &s->rules, err);
+	names_free(&homes);
+	names_free(&own);
 	mounts_free(&mounts);
 	return r;
 }

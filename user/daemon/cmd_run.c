@@ -189,11 +189,30 @@ static bool log_works(struct conn *c)
 	return r == 0;
 }
 
+/* One user's sessions leave room for those of others; root's are bounded by the kernel's maps. */
+static bool has_room(struct conn *c)
+{
+	size_t n = 0;
+
+	list_for_each (pos, &c->d->sessions) {
+		const struct session *s = list_entry(pos, struct session, node);
+
+		n += s->owner.caller == c->uid && s->state != SESSION_ENDED;
+	}
+	if (c->uid == 0 || n < c->d->sessions_per_user)
+		return true;
+	conn_error(c, EDQUOT,
+		   "uid %u has %zu sessions already, as many as one user may have: end one with "
+		   "\"pinfold kill\", or have pinfoldd started with more --sessions-per-user",
+		   (unsigned)c->uid, n);
+	return false;
+}
+
 void cmd_run(struct conn *c, struct ctl_request *req)
 {
 	struct start_error e = {0};
 
-	if (!log_works(c))
+	if (!log_works(c) || !has_room(c))
 		return;
 	struct session *s = session_new(c->d);
 

@@ -25,6 +25,7 @@ struct conn {
 	gid_t *groups; /* owned */
 	size_t n_groups;
 	json_t *queue; /* replies not yet sent: array of {"body":..,"more":bool} */
+	bool too_many; /* beyond its user's share: its first request is refused, then it goes */
 	bool following;
 	char *follow_session; /* owned; NULL: all */
 };

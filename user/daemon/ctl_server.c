@@ -14,8 +14,9 @@
 #include "base/log.h"
 #include "daemon/conn.h"
 
-/* Clients at one time. */
-#define CONNS_MAX 1024
+/* Clients at one time; and of one user, besides one for each session. */
+#define CONNS_MAX 4096
+#define CONNS_MORE 64
 #define GROUPS_MAX 65536
 
 static void conn_free(struct conn *c)
@@ -187,6 +188,11 @@ static void ready(void *arg)
 		send_queue(c);
 	if (r == -EAGAIN)
 		return;
+	if (r == 1 && c->too_many) {
+		conn_error(c, EDQUOT, "this user has too many connections to pinfoldd");
+		conn_free(c);
+		return;
+	}
 	if (r == 1)
 		dispatch(c, &req);
 	else if (r == -EBADMSG || r == -EMSGSIZE)
@@ -262,42 +268,44 @@ static struct conn *conn_new(struct daemon *d, int fd)
 	return c;
 }
 
-static size_t count_conns(const struct daemon *d)
+/* All of them, or those of one user. */
+static size_t count_conns(const struct daemon *d, const uid_t *uid)
 {
 	size_t n = 0;
 
 	list_for_each (pos, &d->conns)
-		n++;
+		n += !uid || list_entry(pos, struct conn, node)->uid == *uid;
 	return n;
 }
 
-static void accept_one(void *arg)
+/* Connections of this user beyond its share; root is bounded by the whole only. */
+static size_t over_share(const struct conn *c)
 {
-	struct daemon *d = arg;
-	int fd = accept4(d->ctl_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	size_t n = count_conns(c->d, &c->uid), share = c->d->sessions_per_user + CONNS_MORE;
 
-	if (fd < 0)
-		return;
-	if (count_conns(d) >= CONNS_MAX) {
+	return c->uid == 0 || n <= share ? 0 : n - share;
+}
+
+static void take_client(struct daemon *d, int fd)
+{
+	if (count_conns(d, NULL) >= CONNS_MAX) {
 		close(fd);
 		return;
 	}
 	struct conn *c = conn_new(d, fd);
 	int r = c ? identify(c) : 0;
 
-	if (r < 0) {
+	if (r < 0)
 		conn_error(c, -r, "pinfoldd does not talk to this process: %s", strerror(-r));
+	if (c && r == 0)
+		c->too_many = over_share(c) > 0;
+	if (r < 0 || (c && over_share(c) > CONNS_MORE))
 		conn_free(c);
-	}
 }
 
 int ctl_server_start(struct daemon *d)
 {
-	d->ctl_fd = server_socket(CTL_SOCKET, 0660, d->ctl_gid);
-	if (d->ctl_fd < 0)
-		return d->ctl_fd;
-	d->ctl_watch = watch_new(d->loop, d->ctl_fd, WATCH_READ, accept_one, d);
-	return d->ctl_watch ? 0 : -ENOMEM;
+	return listener_start(d, CTL_SOCKET, 0660, d->ctl_gid, take_client);
 }
 
 static bool wants(const struct conn *c, const json_t *record)

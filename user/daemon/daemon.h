@@ -39,8 +39,8 @@ struct daemon {
 	uid_t gate_uid;
 	gid_t gate_gid, ctl_gid;
 	int null_fd;
-	int ctl_fd, gate_fd; /* listening sockets */
-	struct watch *ctl_watch, *gate_watch, *ring_watch;
+	struct watch *ring_watch;
+	size_t sessions_per_user;
 	struct alarm *minute; /* housekeeping */
 	struct list sessions; /* live ones, and the last SESSIONS_KEPT that ended */
 	struct list conns;
@@ -61,8 +61,14 @@ void ring_drain(struct daemon *d);
 /* ctl_server.c, gate_server.c: the sockets, made with the rights they need. */
 int ctl_server_start(struct daemon *d) __must_check;
 int gate_server_start(struct daemon *d) __must_check;
-/* Make a listening SOCK_SEQPACKET socket in place of what an earlier daemon left. */
-int server_socket(const char *path, mode_t mode, gid_t gid) __must_check;
+/* Takes over fd. */
+typedef void accept_fn(struct daemon *d, int fd);
+/*
+ * Make a listening SOCK_SEQPACKET socket in place of what an earlier daemon left, and call fn with
+ * each connection. It lives as long as the process.
+ */
+int listener_start(struct daemon *d, const char *path, mode_t mode, gid_t gid,
+		   accept_fn *fn) __must_check;
 
 /* adopt.c: take over what an earlier daemon left: live sessions, half-made ones, empty cgroups. */
 int adopt_all(struct daemon *d) __must_check;

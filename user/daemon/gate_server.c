@@ -23,14 +23,13 @@ static struct session *session_of(struct daemon *d, int pidfd)
 	return session_by_cgroup(d, label.session);
 }
 
-static void accept_one(void *arg)
+static void take_gate(struct daemon *d, int sock)
 {
-	struct daemon *d = arg;
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
-	__cleanup_fd int fd = accept4(d->gate_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	__cleanup_fd int fd = sock;
 
-	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
 		return;
 	__cleanup_fd int pidfd = (int)syscall(SYS_pidfd_open, cred.pid, 0);
 	struct session *s = pidfd < 0 ? NULL : session_of(d, pidfd);
@@ -46,9 +45,5 @@ static void accept_one(void *arg)
 int gate_server_start(struct daemon *d)
 {
 	/* Any uid may connect, since gates have none of their own; the label is what counts. */
-	d->gate_fd = server_socket(GATE_SOCKET, 0666, 0);
-	if (d->gate_fd < 0)
-		return d->gate_fd;
-	d->gate_watch = watch_new(d->loop, d->gate_fd, WATCH_READ, accept_one, d);
-	return d->gate_watch ? 0 : -ENOMEM;
+	return listener_start(d, GATE_SOCKET, 0666, 0, take_gate);
 }

@@ -27,6 +27,8 @@
 #define LOCK_FILE RUN_DIR "/pinfoldd.lock"
 /* How often a log that cannot be written is tried again. */
 #define HOUSEKEEPING_MS 5000
+/* Of a user who is not root, unless the command line says otherwise. */
+#define SESSIONS_PER_USER 256
 
 void daemon_audit(struct daemon *d, json_t *record)
 {
@@ -226,9 +228,9 @@ static int serve(struct daemon *d)
 	return 0;
 }
 
-static int run_daemon(void)
+static int run_daemon(size_t sessions_per_user)
 {
-	struct daemon d = {.loop = uv_default_loop(), .ctl_fd = -1, .gate_fd = -1};
+	struct daemon d = {.loop = uv_default_loop(), .sessions_per_user = sessions_per_user};
 
 	list_init(&d.sessions);
 	list_init(&d.conns);
@@ -278,39 +280,58 @@ static int unload(void)
 
 static void usage(FILE *out)
 {
-	(void)fputs("usage: pinfoldd [--debug]    run the daemon in the foreground\n"
+	(void)fputs("usage: pinfoldd [--debug] [--sessions-per-user N]\n"
+		    "                             run the daemon in the foreground\n"
 		    "       pinfoldd --unload     take Pinfold's programs out of the kernel\n"
 		    "       pinfoldd --version\n",
 		    out);
 }
 
-int main(int argc, char **argv)
+struct options {
+	enum log_level level;
+	bool take_out;
+	size_t sessions_per_user;
+};
+
+/* 0: go on; else what to exit with is *status. */
+static int parse(int argc, char **argv, struct options *o, int *status)
 {
 	static const struct option options[] = {{"debug", no_argument, NULL, 'd'},
+						{"sessions-per-user", required_argument, NULL, 's'},
 						{"unload", no_argument, NULL, 'u'},
 						{"version", no_argument, NULL, 'V'},
 						{"help", no_argument, NULL, 'h'},
 						{0}};
-	enum log_level level = LOG_LEVEL_INFO;
-	bool take_out = false;
 
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		if (c == 'V' || c == 'h') {
-			if (c == 'h')
-				usage(stdout);
-			else
-				(void)printf("pinfoldd %s\n", PF_VERSION);
-			return 0;
-		}
-		if (c == '?') {
-			usage(stderr);
-			return 2;
+		char *end = NULL;
+
+		*status = 0;
+		if (c == 'V')
+			return printf("pinfoldd %s\n", PF_VERSION);
+		if (c == 's')
+			o->sessions_per_user = strtoul(optarg, &end, 10);
+		if (c == '?' || c == 'h' ||
+		    (end && (*end || o->sessions_per_user < 1 ||
+			     o->sessions_per_user > PF_MAX_SESSIONS))) {
+			*status = c == 'h' ? 0 : 2;
+			usage(c == 'h' ? stdout : stderr);
+			return -1;
 		}
 		if (c == 'd')
-			level = LOG_LEVEL_DEBUG;
-		else
-			take_out = true;
+			o->level = LOG_LEVEL_DEBUG;
+		o->take_out = o->take_out || c == 'u';
 	}
-	log_setup("pinfoldd", level);
-	return (take_out ? unload() : run_daemon()) < 0 ? 1 : 0;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {.level = LOG_LEVEL_INFO, .sessions_per_user = SESSIONS_PER_USER};
+	int status;
+
+	if (parse(argc, argv, &o, &status) != 0)
+		return status;
+	log_setup("pinfoldd", o.level);
+	return (o.take_out ? unload() : run_daemon(o.sessions_per_user)) < 0 ? 1 : 0;
 }

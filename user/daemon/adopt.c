@@ -15,6 +15,12 @@
 #include "base/log.h"
 #include "daemon/session.h"
 
+/* Records at the end of the log among which the last one of each kind is, when a daemon was killed
+ * between writing and counting it: what it had to say besides came to less than this. */
+#define LAST_RECORDS 16
+/* Denials that are looked through for `why`. */
+#define RESTORED_MAX 4096
+
 /* A pidfd of pid if the kernel knows it as kind of this session, so no reused number is taken. */
 static int open_labelled(const struct session *s, pid_t pid, enum pf_kind kind)
 {
@@ -71,6 +77,8 @@ static int take_over(struct session *s)
 		r = kern_session_get(s->d->kern, s->cg.id, &k);
 	if (r == 0)
 		r = record_open_end(s, false);
+	if (r == 0)
+		r = counts_open(s);
 	if (r < 0)
 		return r;
 	s->init_pidfd = open_labelled(s, s->init_pid, PF_KIND_INIT);
@@ -93,6 +101,24 @@ static void bury(struct session *s, int error)
 	session_end(s);
 }
 
+/* What was written last is perhaps not counted: the daemon died in between. */
+static void count_last(struct session *s)
+{
+	size_t i;
+	json_t *record;
+
+	json_array_foreach(s->d->last_records, i, record)
+	{
+		const char *id = json_string_value(json_object_get(record, "session"));
+		json_int_t seq = json_integer_value(json_object_get(record, "seq"));
+
+		if (id && strcmp(id, s->id) == 0 && json_object_get(record, "gseq") &&
+		    (uint64_t)seq > s->counts.log_seq)
+			gate_count(s, record);
+	}
+	counts_write(s);
+}
+
 static void adopt_one(struct daemon *d, const char *id)
 {
 	struct session *s = NULL;
@@ -107,6 +133,7 @@ static void adopt_one(struct daemon *d, const char *id)
 		bury(s, r);
 		return;
 	}
+	count_last(s);
 	take_gate(s);
 	daemon_audit(d, session_record(s, "adopted"));
 }
@@ -153,10 +180,43 @@ static void sweep_maps(struct daemon *d)
 			log_warn("a stale entry of the kernel's session map stays");
 }
 
+/* A session that the daemon has, or NULL. */
+static struct session *session_of(struct daemon *d, const json_t *record)
+{
+	const char *id = json_string_value(json_object_get(record, "session"));
+
+	return id ? session_find(d, id) : NULL;
+}
+
+static bool is_denial(void *arg, const json_t *record)
+{
+	const struct session *s = session_of(arg, record);
+
+	return s && session_live(s) && denial_is(record);
+}
+
+/* `why` goes on with what the log has of it. */
+static int restore_denials(struct daemon *d)
+{
+	json_t *records = NULL, *record;
+	size_t i;
+	int r = audit_tail(AUDIT_FILE, RESTORED_MAX, is_denial, d, &records);
+
+	if (r < 0)
+		return r;
+	json_array_foreach(records, i, record) denials_add(session_of(d, record), record);
+	json_decref(records);
+	return 0;
+}
+
 int adopt_all(struct daemon *d)
 {
-	int r = record_each(d, adopt_one);
+	int r = audit_tail(AUDIT_FILE, LAST_RECORDS, NULL, NULL, &d->last_records);
 
+	if (r == 0)
+		r = record_each(d, adopt_one);
+	if (r == 0)
+		r = restore_denials(d);
 	if (r < 0)
 		return r;
 	sweep_cgroups(d);

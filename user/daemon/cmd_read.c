@@ -18,8 +18,8 @@
 
 static json_t *statements(const struct session *s)
 {
-	return json_pack("{s:I, s:I}", "allow", (json_int_t)s->allowed, "deny",
-			 (json_int_t)s->denied);
+	return json_pack("{s:I, s:I}", "allow", (json_int_t)s->counts.allowed, "deny",
+			 (json_int_t)s->counts.denied);
 }
 
 static uint64_t denied(const struct session *s)
@@ -112,7 +112,7 @@ void cmd_ps(struct conn *c, const json_t *args)
 void cmd_why(struct conn *c, struct session *s)
 {
 	ring_drain(s->d);
-	conn_reply(c, json_pack("{s:s, s:O}", "session", s->id, "denials", s->denials.v), false);
+	conn_reply(c, denials_body(s), false);
 }
 
 static bool of_session(void *arg, const json_t *record)

@@ -46,6 +46,7 @@ struct daemon {
 	struct list conns;
 	struct list hellos; /* gates that have connected and not yet said whose they are */
 	size_t n_ended;
+	json_t *last_records; /* owned: the end of an earlier daemon's log, until the first event */
 };
 
 /* Append to the audit log, and hand to those who follow it. Takes over record. */

@@ -89,14 +89,39 @@ static const char *rule_path(const struct session *s, uint32_t id)
 	return NULL;
 }
 
-json_t *denial_explain(const struct session *s, const struct pf_event *ev)
+static const char *word(const json_t *record, const char *key)
 {
-	struct object_text object = object_of(ev);
+	const char *text = json_string_value(json_object_get(record, key));
 
-	return json_pack("{s:I, s:s, s:s, s:s, s:s*, s:s, s:i}", "seq", (json_int_t)ev->seq, "what",
-			 pf_hook_name(ev->hook), "object", object.text, "reason",
-			 pf_reason_text(ev->reason), "rule", rule_path(s, ev->rule), "advice",
-			 pf_reason_hint(ev->reason), "count", 1);
+	return text ? text : "";
+}
+
+static json_t *explain_statement(const json_t *record)
+{
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i}", "time", word(record, "at"), "what",
+			 "statement", "object", word(record, "text"), "reason",
+			 word(record, "reason"), "rule", word(record, "rule"), "count", 1);
+}
+
+static json_t *explain_denial(const struct session *s, const json_t *record)
+{
+	json_int_t rule = json_integer_value(json_object_get(record, "rule"));
+	__u32 reason = pf_reason_find(word(record, "reason"));
+
+	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s*, s:s, s:i}", "seq",
+			 json_integer_value(json_object_get(record, "kseq")), "time",
+			 word(record, "at"), "what", word(record, "hook"), "object",
+			 word(record, "object"), "reason", pf_reason_text(reason), "rule",
+			 rule_path(s, (uint32_t)rule), "advice", pf_reason_hint(reason), "count",
+			 1);
+}
+
+bool denial_is(const json_t *record)
+{
+	const char *type = word(record, "type"), *verdict = word(record, "verdict");
+
+	return strcmp(type, "denial") == 0 ||
+	       (strcmp(type, "statement") == 0 && strcmp(verdict, "allow") != 0);
 }
 
 /* An agent repeats itself: one entry and a count is what helps. */
@@ -110,15 +135,17 @@ static bool same(const json_t *a, const json_t *b)
 	return true;
 }
 
-void denials_add(struct session *s, const struct pf_event *ev)
+void denials_add(struct session *s, const json_t *record)
 {
-	json_t *entry = denial_explain(s, ev), *list = s->denials.v;
+	bool statement = strcmp(word(record, "type"), "statement") == 0;
+	json_t *entry = statement ? explain_statement(record) : explain_denial(s, record);
+	json_t *list = s->denials;
 	size_t n = json_array_size(list);
 	json_t *last = n > 0 ? json_array_get(list, n - 1) : NULL;
 
-	s->denials.total++;
 	if (!entry)
 		return; /* it is in the log */
+	why_changed(s);
 	if (last && same(last, entry)) {
 		json_int_t count = json_integer_value(json_object_get(last, "count"));
 
@@ -129,4 +156,20 @@ void denials_add(struct session *s, const struct pf_event *ev)
 	if (n == DENIALS_KEPT)
 		(void)json_array_remove(list, 0);
 	(void)json_array_append_new(list, entry);
+}
+
+json_t *denials_body(const struct session *s)
+{
+	size_t first = json_array_size(s->denials), bytes = 0;
+	json_t *list = json_array();
+
+	while (first > 0) {
+		bytes += json_dumpb(json_array_get(s->denials, first - 1), NULL, 0, 0) + 1;
+		if (bytes > DENIALS_BYTES)
+			break;
+		first--;
+	}
+	for (size_t i = first; i < json_array_size(s->denials); i++)
+		(void)json_array_append(list, json_array_get(s->denials, i));
+	return json_pack("{s:s, s:o}", "session", s->id, "denials", list);
 }

@@ -70,8 +70,8 @@ static void tell_end(struct session *s)
 	set_number(record, "events", s->stats.seq);
 	set_number(record, "merged", s->stats.merged);
 	set_number(record, "lost", s->stats.lost);
-	set_number(record, "statements_allowed", s->allowed);
-	set_number(record, "statements_denied", s->denied);
+	set_number(record, "statements_allowed", s->counts.allowed);
+	set_number(record, "statements_denied", s->counts.denied);
 	daemon_audit(s->d, record);
 }
 
@@ -131,6 +131,7 @@ void session_end(struct session *s)
 	alarm_free(&s->deadline);
 	alarm_free(&s->time_limit);
 	alarm_free(&s->gate.again);
+	alarm_free(&s->why_again);
 	resolve_stop(s);
 	watch_free(&s->init_death);
 	channel_free(&s->init);

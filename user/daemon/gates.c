@@ -86,19 +86,6 @@ static void on_listening(struct session *s, const int *fds, size_t nfds)
 		trouble(s, strerror(-r));
 }
 
-/* The session verifies its gate by this file; a new gate has a new authority. */
-static int replace_ca(const struct session *s)
-{
-	char dir[64]; /* "/proc/", an int, "/root/run/pinfold" */
-
-	(void)snprintf(dir, sizeof(dir), "/proc/%d/root/run/pinfold", (int)s->init_pid);
-	__cleanup_fd int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	return file_replace(fd, "ca.pem", 0644, s->gate.ca_pem, strlen(s->gate.ca_pem));
-}
-
 /* Before 6.2 the kernel side may fail to see the exec that makes a gate of its first stage. */
 static bool is_labelled(const struct session *s)
 {
@@ -124,7 +111,8 @@ static void on_ready(struct session *s, const json_t *ready)
 		session_gate_ready(s);
 		return;
 	}
-	int r = s->gate.ca_pem ? replace_ca(s) : 0;
+	/* The session verifies its gate by this file; a new gate has a new authority. */
+	int r = s->gate.ca_pem ? inside_replace(s, "ca.pem", s->gate.ca_pem) : 0;
 
 	if (r == 0)
 		r = record_write(s);
@@ -132,28 +120,82 @@ static void on_ready(struct session *s, const json_t *ready)
 		     r < 0 ? strerror(-r) : "");
 }
 
+void gate_count(struct session *s, const json_t *record)
+{
+	const char *type = json_string_value(json_object_get(record, "type"));
+	const char *verdict = json_string_value(json_object_get(record, "verdict"));
+	json_int_t number = json_integer_value(json_object_get(record, "gseq"));
+
+	if (type && strcmp(type, "statement") == 0 && verdict) {
+		if (strcmp(verdict, "allow") != 0)
+			s->counts.denied++;
+		else if (!json_is_false(json_object_get(record, "executed")))
+			s->counts.allowed++;
+	}
+	if (number > 0)
+		s->counts.gate_sent = (uint64_t)number;
+}
+
+static void tell_loss(struct session *s, uint64_t n)
+{
+	int r;
+
+	if (n == 0)
+		return;
+	r = audit_lost(s->d->audit, json_pack("{s:s, s:s}", "session", s->id, "of", "gate"), n);
+	if (r < 0)
+		log_err("the audit log cannot be written: %s", strerror(-r));
+}
+
+/* Records that were under way when the daemon they were sent to died. */
+static void count_missing(struct session *s, const json_t *msg)
+{
+	json_int_t number = json_integer_value(json_object_get(msg, "gseq"));
+
+	if (number > 0 && (uint64_t)number > s->counts.gate_sent + 1)
+		tell_loss(s, (uint64_t)number - s->counts.gate_sent - 1);
+}
+
+/* What the gate could not hold, told by a sum that only grows. */
+static void count_lost(struct session *s, const json_t *msg, const char *key)
+{
+	json_int_t total = json_integer_value(json_object_get(msg, key));
+
+	if (total <= 0 || (uint64_t)total <= s->counts.gate_lost)
+		return;
+	tell_loss(s, (uint64_t)total - s->counts.gate_lost);
+	s->counts.gate_lost = (uint64_t)total;
+}
+
 /* What the gate decided goes on record; it may not speak for another session. */
 static void on_record(struct session *s, json_t *msg, const char *type)
 {
-	const char *verdict = json_string_value(json_object_get(msg, "verdict"));
-
-	if (strcmp(type, "statement") == 0 && verdict) {
-		if (strcmp(verdict, "allow") != 0)
-			s->denied++;
-		else if (!json_is_false(json_object_get(msg, "executed")))
-			s->allowed++;
-	}
+	count_missing(s, msg);
 	if (json_object_set_new(msg, "session", json_string(s->id)) < 0)
 		return;
 	if (strcmp(type, "lost") == 0) {
-		json_int_t n = json_integer_value(json_object_get(msg, "count"));
-		int r = audit_lost(s->d->audit, json_incref(msg), (uint64_t)n);
-
-		if (r < 0)
-			log_err("the audit log cannot be written: %s", strerror(-r));
-		return;
+		tell_loss(s, (uint64_t)json_integer_value(json_object_get(msg, "count")));
+		s->counts.gate_lost = (uint64_t)json_integer_value(json_object_get(msg, "total"));
+	} else {
+		if (denial_is(msg))
+			denials_add(s, msg);
+		daemon_audit(s->d, json_incref(msg));
 	}
-	daemon_audit(s->d, json_incref(msg));
+	gate_count(s, msg);
+	counts_write(s);
+}
+
+/* A gate that found its way back: all that it sent came here, or is lost. */
+static void on_hello(struct session *s, const json_t *msg)
+{
+	json_int_t sent = json_integer_value(json_object_get(msg, "sent"));
+
+	if (sent > 0 && (uint64_t)sent > s->counts.gate_sent) {
+		tell_loss(s, (uint64_t)sent - s->counts.gate_sent);
+		s->counts.gate_sent = (uint64_t)sent;
+	}
+	count_lost(s, msg, "lost");
+	counts_write(s);
 }
 
 static void on_gate(void *arg, json_t *msg, int *fds, size_t nfds)
@@ -171,7 +213,9 @@ static void on_gate(void *arg, json_t *msg, int *fds, size_t nfds)
 	else if (type && (strcmp(type, "statement") == 0 || strcmp(type, "conn") == 0 ||
 			  strcmp(type, "lost") == 0))
 		on_record(s, msg, type);
-	else if (!json_object_get(msg, "hello"))
+	else if (json_object_get(msg, "hello"))
+		on_hello(s, msg);
+	else
 		log_warn("session=%s its gate said what was not understood", s->id);
 }
 
@@ -276,6 +320,8 @@ int gate_start(struct session *s)
 	if (r < 0)
 		return r;
 	channel_free(&s->gate.channel);
+	s->counts.gate_sent = s->counts.gate_lost = 0;
+	counts_write(s);
 	s->gate.channel = channel_new(s->d->loop, pair[0], &gate_ops, s);
 	r = s->gate.channel ? spawn_gate(s, pair[1], &sp) : -ENOMEM;
 	close(pair[1]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One file per live session, written before each step that must be undone should the daemon die in
- * it. Beside it lies <id>.end, into which pinfold-init writes how the command ended.
+ * it. Beside it lie <id>.end, into which pinfold-init writes how the command ended, and
+ * <id>.counts.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -34,17 +35,30 @@ static json_t *probe_counts(const struct session *s)
 	return list;
 }
 
+/* Numbers of the policy's rules and their paths, so that denials can be explained later. */
+static json_t *rule_list(const struct session *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->rules.n; i++)
+		if (s->rules.v[i].id > 0)
+			(void)json_array_append_new(list, json_pack("[I, s]",
+								    (json_int_t)s->rules.v[i].id,
+								    s->rules.v[i].path));
+	return list;
+}
+
 static json_t *describe(const struct session *s)
 {
-	json_t *o =
-		json_pack("{s:i, s:s, s:s?, s:b, s:s?, s:s?, s:s?, s:b, s:O?, s:s?, s:I, s:I, "
-			  "s:s?, s:O?, s:o}",
-			  "v", RECORD_VERSION, "id", s->id, "name", s->name, "running",
-			  s->state >= SESSION_EXEC, "policy_name", s->policy_name, "policy_file",
-			  s->policy_file, "policy_text", s->policy_text, "trusted", s->trusted,
-			  "command", s->command, "started", s->started, "init",
-			  (json_int_t)s->init_pid, "gate", (json_int_t)s->gate.pid, "ca_pem",
-			  s->gate.ca_pem, "addresses", s->addresses, "probe", probe_counts(s));
+	json_t *o = json_pack("{s:i, s:s, s:s?, s:b, s:s?, s:s?, s:s?, s:b, s:O?, s:s?, s:I, s:I, "
+			      "s:s?, s:O?, s:o, s:o}",
+			      "v", RECORD_VERSION, "id", s->id, "name", s->name, "running",
+			      s->state >= SESSION_EXEC, "policy_name", s->policy_name,
+			      "policy_file", s->policy_file, "policy_text", s->policy_text,
+			      "trusted", s->trusted, "command", s->command, "started", s->started,
+			      "init", (json_int_t)s->init_pid, "gate", (json_int_t)s->gate.pid,
+			      "ca_pem", s->gate.ca_pem, "addresses", s->addresses, "probe",
+			      probe_counts(s), "rules", rule_list(s));
 	json_t *owner = json_pack(
 		"{s:I, s:I, s:I, s:I, s:s, s:s}", "uid", (json_int_t)s->owner.uid, "gid",
 		(json_int_t)s->owner.gid, "caller", (json_int_t)s->owner.caller, "caller_pid",
@@ -72,12 +86,14 @@ int record_write(const struct session *s)
 
 void record_remove(const struct session *s)
 {
-	__cleanup_free char *json = path_of(s, "json"), *end = path_of(s, "end");
+	static const char *const endings[] = {"counts", "end", "json"};
 
-	if (json)
-		(void)unlink(json); /* what stays is found and removed by the next start */
-	if (end)
-		(void)unlink(end);
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+		__cleanup_free char *path = path_of(s, endings[i]);
+
+		if (path)
+			(void)unlink(path); /* what stays is found and removed by the next start */
+	}
 }
 
 int record_open_end(struct session *s, bool make)
@@ -91,11 +107,71 @@ int record_open_end(struct session *s, bool make)
 	return s->end_fd < 0 ? -errno : 0;
 }
 
+#define COUNTS_VERSION 1
+
+int counts_open(struct session *s)
+{
+	__cleanup_free char *path = path_of(s, "counts");
+	struct counts counts = {.version = COUNTS_VERSION};
+
+	if (!path)
+		return -ENOMEM;
+	s->counts_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	ssize_t n = s->counts_fd < 0 ? -1 : pread(s->counts_fd, &counts, sizeof(counts), 0);
+
+	if (n < 0)
+		return -errno;
+	if ((n > 0 && n != sizeof(counts)) || counts.version != COUNTS_VERSION)
+		return -EINVAL;
+	s->counts = counts;
+	return 0;
+}
+
+/* One write(2): a daemon that is killed leaves the counts before or after, nothing in between. */
+void counts_write(const struct session *s)
+{
+	struct counts counts = s->counts;
+
+	counts.log_seq = audit_seq(s->d->audit);
+	if (s->counts_fd >= 0 && pwrite(s->counts_fd, &counts, sizeof(counts), 0) != sizeof(counts))
+		log_warn("session=%s its counts cannot be kept: %s", s->id, strerror(errno));
+}
+
+static int take_rules(struct session *s, const json_t *list)
+{
+	size_t n = json_array_size(list), i;
+	json_t *pair;
+
+	s->rules.v = calloc(n + 1, sizeof(*s->rules.v));
+	if (!s->rules.v)
+		return -ENOMEM;
+	json_array_foreach((json_t *)list, i, pair)
+	{
+		const char *path = json_string_value(json_array_get(pair, 1));
+		struct policy_rule rule = {
+			.path = path ? strdup(path) : NULL,
+			.id = (uint32_t)json_integer_value(json_array_get(pair, 0)),
+		};
+
+		if (!rule.path)
+			return path ? -ENOMEM : -EINVAL;
+		s->rules.v[s->rules.n++] = rule;
+	}
+	return 0;
+}
+
 static char *copy(const json_t *o, const char *key)
 {
 	const char *text = json_string_value(json_object_get(o, key));
 
 	return text ? strdup(text) : NULL;
+}
+
+static const char *word(const json_t *o, const char *key)
+{
+	const char *text = json_string_value(json_object_get(o, key));
+
+	return text ? text : "";
 }
 
 static int take_owner(struct session *s, const json_t *o)
@@ -129,6 +205,8 @@ static int take_record(struct session *s, json_t *o, const char *id)
 	s->started = copy(o, "started");
 	s->gate.ca_pem = copy(o, "ca_pem");
 	s->trusted = json_is_true(json_object_get(o, "trusted"));
+	s->installed = json_is_true(json_object_get(o, "installed"));
+	(void)snprintf(s->policy_hash, sizeof(s->policy_hash), "%s", word(o, "policy_sha256"));
 	s->command = json_incref(json_object_get(o, "command"));
 	s->addresses = json_incref(json_object_get(o, "addresses"));
 	s->init_pid = (pid_t)json_integer_value(json_object_get(o, "init"));
@@ -138,7 +216,9 @@ static int take_record(struct session *s, json_t *o, const char *id)
 
 	for (size_t i = 0; i < PF_CLASS_MAX; i++)
 		s->probe_stats.denied[i] = (__u64)json_integer_value(json_array_get(probe, i));
-	return take_owner(s, json_object_get(o, "owner"));
+	int r = take_rules(s, json_object_get(o, "rules"));
+
+	return r < 0 ? r : take_owner(s, json_object_get(o, "owner"));
 }
 
 int record_read(struct daemon *d, const char *id, struct session **ret)

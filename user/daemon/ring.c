@@ -36,6 +36,26 @@ static void count_violation(struct session *s)
 	daemon_audit(s->d, session_record(s, "frozen"));
 }
 
+/*
+ * A daemon that died after it wrote a record and before the kernel knew leaves that record in the
+ * ring, as the first one.
+ */
+static bool is_repeated(struct daemon *d, const json_t *record)
+{
+	bool found = false;
+	size_t i;
+	json_t *last;
+
+	json_array_foreach(d->last_records, i, last) found =
+		found ||
+		(json_object_get(last, "kseq") &&
+		 json_equal(json_object_get(last, "kseq"), json_object_get(record, "kseq")) &&
+		 json_equal(json_object_get(last, "session"), json_object_get(record, "session")));
+	json_decref(d->last_records);
+	d->last_records = NULL;
+	return found;
+}
+
 static int on_event(void *arg, const struct pf_event *ev)
 {
 	struct daemon *d = arg;
@@ -46,11 +66,14 @@ static int on_event(void *arg, const struct pf_event *ev)
 
 	if (probe && record)
 		(void)json_object_set_new(record, "type", json_string("probe"));
-	daemon_audit(d, record);
-	if (!s || probe)
+	if (is_repeated(d, record)) {
+		json_decref(record);
 		return 0;
-	denials_add(s, ev);
-	if (s->policy)
+	}
+	if (s && !probe && record)
+		denials_add(s, record);
+	daemon_audit(d, record);
+	if (s && !probe && s->policy)
 		count_violation(s);
 	return 0;
 }

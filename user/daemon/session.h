@@ -15,8 +15,9 @@
 #define SESSION_ID_LEN 8
 /* Ended sessions that are kept for `ps`, `why` and the closing line of `run`. */
 #define SESSIONS_KEPT 64
-/* Denials that are kept for `why`, per session. */
+/* Denials that are kept for `why`, per session, and how many bytes of them an answer has. */
 #define DENIALS_KEPT 64
+#define DENIALS_BYTES (CTL_MSG_MAX - 4096)
 /* From the request to the command's first instruction; emulated machines are slow. */
 #define START_DEADLINE_MS 60000
 #define OWN_FS_MAX PF_MAX_OWN_FS
@@ -57,9 +58,13 @@ struct owner {
 	char *user, *home; /* owned */
 };
 
-struct denials {
-	json_t *v; /* array of at most DENIALS_KEPT, oldest first */
-	uint64_t total;
+/* What only the daemon counts: kept in a file, so that the next one goes on. */
+struct counts {
+	uint64_t version;	  /* COUNTS_VERSION */
+	uint64_t allowed, denied; /* statements */
+	uint64_t gate_sent;	  /* number of the last record that the gate sent */
+	uint64_t gate_lost;	  /* records that the gate could not hold, as far as it told */
+	uint64_t log_seq;	  /* of the last record in the log that is in these */
 };
 
 struct session {
@@ -71,7 +76,9 @@ struct session {
 	char *policy_name; /* owned: what the policy is called in errors and lists */
 	char *policy_file; /* owned, NULL: unknown; for errors with a place */
 	char *policy_text; /* owned: to make the gate anew after a restart */
-	bool trusted;	   /* root owns the policy */
+	bool trusted;	   /* root owns the policy, or brought it */
+	bool installed;	   /* it is one of POLICIES_DIR: nobody else's can call itself so */
+	char policy_hash[2 * POLICY_HASH_LEN + 1]; /* of the text, in hexadecimal */
 	struct owner owner;
 	struct policy *policy;
 	struct policy_rules rules;
@@ -101,11 +108,13 @@ struct session {
 	struct list summaries; /* conns that wait for the end */
 	char *reason;	       /* owned: why it ended, once known */
 	bool quarantined;
-	struct denials denials;
+	json_t *denials;	 /* for `why`: at most DENIALS_KEPT, oldest first */
+	struct alarm *why_again; /* the session's copy is due */
+	uint64_t why_written_ms;
 	struct pf_stats stats;	     /* last read, less what the probe did; final once ENDED */
 	struct pf_stats probe_stats; /* what its probe was refused */
-	uint64_t lost_told;
-	uint64_t allowed, denied; /* statements */
+	struct counts counts;
+	int counts_fd; /* the file that keeps them */
 };
 
 /* sessions.c: the objects. */
@@ -163,12 +172,16 @@ void gate_stop(struct session *s);
 /* A gate found its way back to a new daemon. Takes over sock and pidfd. */
 void gate_reconnected(struct session *s, int sock, int pidfd);
 int gate_watch(struct session *s, int pidfd) __must_check;
+/* Count a record of the gate that is in the log. */
+void gate_count(struct session *s, const json_t *record);
 
 /* resolve.c: look up the host names of a policy in a child; ends in session_resolved(). */
 int resolve_start(struct session *s) __must_check;
 void resolve_stop(struct session *s);
 
 /* policy_load.c */
+/* Put into o, a record or a reply, which policy it is: what it calls itself is its own word. */
+int policy_identify(const struct session *s, json_t *o);
 int policy_load(struct session *s, const struct ctl_run *run, struct start_error *e) __must_check;
 int policy_parse_text(struct session *s, struct policy_err *err) __must_check;
 
@@ -183,12 +196,26 @@ int record_write(const struct session *s) __must_check;
 void record_remove(const struct session *s);
 int record_open_end(struct session *s, bool make) __must_check;
 int record_read(struct daemon *d, const char *id, struct session **ret) __must_check;
+/* The file of s->counts: read, or made. */
+int counts_open(struct session *s) __must_check;
+void counts_write(const struct session *s);
 /* Call fn with each id that has a record. */
 int record_each(struct daemon *d, void (*fn)(struct daemon *d, const char *id)) __must_check;
 
 /* denials.c: what the kernel refused, in words. */
 json_t *denial_record(const struct session *s, const struct pf_event *ev);
-json_t *denial_explain(const struct session *s, const struct pf_event *ev);
-void denials_add(struct session *s, const struct pf_event *ev);
+/* Whether a record of the log tells of something that was refused, by the kernel or by a gate. */
+bool denial_is(const json_t *record);
+/* Keep it for `why`. */
+void denials_add(struct session *s, const json_t *record);
+/* The reply to `why`. */
+json_t *denials_body(const struct session *s);
+
+/* inside.c: files in the session's own read-only /run/pinfold. */
+/* Replace the file called name. */
+int inside_replace(const struct session *s, const char *name, const char *text) __must_check;
+/* Write CTL_WHY_FILE now, or soon. */
+int why_write(struct session *s) __must_check;
+void why_changed(struct session *s);
 
 #endif

@@ -35,14 +35,14 @@ struct session *session_new(struct daemon *d)
 		return NULL;
 	s->d = d;
 	s->cg = CGROUP_INIT;
-	s->init_pidfd = s->end_fd = s->resolver_pidfd = s->gate.pidfd = -1;
+	s->init_pidfd = s->end_fd = s->counts_fd = s->resolver_pidfd = s->gate.pidfd = -1;
 	s->init_pid = s->gate.pid = -1;
 	for (size_t i = 0; i < CTL_FDS_MAX; i++)
 		s->fds[i] = -1;
 	list_init(&s->node);
 	list_init(&s->summaries);
-	s->denials.v = json_array();
-	if (!s->denials.v || make_id(d, s->id) < 0) {
+	s->denials = json_array();
+	if (!s->denials || make_id(d, s->id) < 0) {
 		session_free(s);
 		return NULL;
 	}
@@ -76,12 +76,14 @@ void session_free(struct session *s)
 	alarm_free(&s->deadline);
 	alarm_free(&s->time_limit);
 	alarm_free(&s->empty);
+	alarm_free(&s->why_again);
 	fd_close(&s->init_pidfd);
 	fd_close(&s->end_fd);
+	fd_close(&s->counts_fd);
 	cgroup_close(&s->cg);
 	free_start(s);
 	json_decref(s->command);
-	json_decref(s->denials.v);
+	json_decref(s->denials);
 	free(s->owner.groups);
 	free(s->owner.user);
 	free(s->owner.home);

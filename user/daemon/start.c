@@ -153,6 +153,8 @@ static void on_probed(struct session *s)
 	/* Once it is told, the session lives on without us: a later daemon must know. */
 	int r = record_write(s);
 
+	if (r == 0)
+		r = why_write(s);
 	if (r < 0)
 		session_fail(s, -r, "cannot write the session's record: %s", strerror(-r));
 	else
@@ -266,6 +268,8 @@ static int build(struct session *s)
 	};
 	int r = record_open_end(s, true);
 
+	if (r == 0)
+		r = counts_open(s);
 	if (r == 0)
 		r = record_write(s); /* before there is anything that it must clean up */
 	if (r == 0)

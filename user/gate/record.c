@@ -95,8 +95,23 @@ static void put_lost(struct recorder *r)
 {
 	if (r->lost == 0)
 		return;
-	if (buf_printf(&r->held, "{\"type\":\"lost\",\"count\":%" PRIu64 "}\n", r->lost) == 0)
-		r->lost = 0;
+	if (buf_printf(&r->held,
+		       "{\"type\":\"lost\",\"count\":%" PRIu64 ",\"total\":%" PRIu64
+		       ",\"gseq\":%" PRIu64 "}\n",
+		       r->lost, r->told + r->lost, r->number + 1) < 0)
+		return;
+	r->number++;
+	r->told += r->lost;
+	r->lost = 0;
+}
+
+static uint64_t count_lines(const uint8_t *p, size_t len)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += p[i] == '\n';
+	return n;
 }
 
 static void flush(struct recorder *r)
@@ -112,6 +127,7 @@ static void flush(struct recorder *r)
 			listener_lost(r);
 		if (n < 0)
 			break;
+		r->sent += count_lines(buf_ptr(&r->held), len);
 		buf_consume(&r->held, len);
 	}
 	recorder_arm(r);
@@ -147,11 +163,14 @@ static int watch(struct recorder *r)
 	return 0;
 }
 
-static int hello(int fd, const char *session)
+/* What was sent to a daemon that is gone may not have been read: with the numbers the next one can
+ * tell. */
+static int hello(int fd, const struct recorder *r)
 {
 	__cleanup_free char *text = NULL;
 
-	if (asprintf(&text, "{\"hello\":\"%s\"}", session) < 0)
+	if (asprintf(&text, "{\"hello\":\"%s\",\"sent\":%" PRIu64 ",\"lost\":%" PRIu64 "}",
+		     r->session, r->sent, r->told) < 0)
 		return -ENOMEM;
 	return fd_send_msg(fd, text, strlen(text), NULL, 0);
 }
@@ -163,7 +182,7 @@ static int reconnect(struct recorder *r)
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
 		return -errno;
-	int ret = hello(fd, r->session);
+	int ret = hello(fd, r);
 
 	if (ret < 0)
 		return ret;
@@ -228,11 +247,13 @@ int record_send(struct recorder *r, const char *json)
 static void hold(struct recorder *r, struct buf *b, int ret, bool urgent)
 {
 	if (ret == 0)
-		ret = buf_put(b, "}\n", 2);
+		ret = buf_printf(b, ",\"gseq\":%" PRIu64 "}\n", r->number + 1);
 	if (ret == 0)
 		ret = buf_put(&r->held, buf_ptr(b), buf_len(b));
 	if (ret < 0)
 		r->lost++;
+	else
+		r->number++;
 	if (urgent || buf_len(&r->held) >= GATE_AUDIT_MSG_MAX / 2) {
 		if (r->fd >= 0)
 			flush(r);

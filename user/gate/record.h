@@ -20,7 +20,10 @@ struct recorder {
 	uv_timer_t timer;    /* delayed flush, or the next attempt to reconnect */
 	struct buf held;     /* objects, each ended by a newline */
 	struct buf object;   /* the one being written; kept, so that it is not allocated anew */
+	uint64_t number;     /* of the last object held; each carries its own, from 1 */
+	uint64_t sent;	     /* of the last object sent */
 	uint64_t lost;	     /* since the last record that told of it */
+	uint64_t told;	     /* lost, as records told */
 	const char *session; /* borrowed, lives as long as the recorder */
 };
 

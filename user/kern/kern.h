@@ -196,6 +196,7 @@ int kern_ring_drain(struct kern *k, kern_event_fn *cb, void *arg) __must_check;
 /* Names for people; static strings, "unknown" for numbers outside the enum. */
 const char *pf_hook_name(__u32 hook);	  /* "file_open" */
 const char *pf_reason_name(__u32 reason); /* "no-rule": a stable word for the log */
+__u32 pf_reason_find(const char *name);	  /* PF_REASON_MAX: no such reason */
 const char *pf_reason_text(__u32 reason); /* "no rule of the policy gives this right here" */
 const char *pf_reason_hint(__u32 reason); /* what would be allowed instead; "" when nothing is */
 const char *pf_class_name(__u32 klass);	  /* "file" */

@@ -3,6 +3,8 @@
  * Words for the numbers of the contract. The words of hooks, reasons and classes stand in logs, so
  * they stay once released.
  */
+#include <string.h>
+
 #include "kern/kern.h"
 
 static const char *const hooks[PF_HOOK_MAX] = {
@@ -148,6 +150,15 @@ const char *pf_hook_name(__u32 hook)
 const char *pf_reason_name(__u32 reason)
 {
 	return reason < PF_REASON_MAX && reasons[reason].name ? reasons[reason].name : "unknown";
+}
+
+__u32 pf_reason_find(const char *name)
+{
+	__u32 i = 0;
+
+	while (i < PF_REASON_MAX && (!reasons[i].name || strcmp(reasons[i].name, name) != 0))
+		i++;
+	return i;
 }
 
 const char *pf_reason_text(__u32 reason)

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Everything that needs a kernel that enforces, inside the VM: the programs alone (bpf), then the whole product
-# (sys). Adds up the suites' closing lines.
+# (sys, daemon). Adds up the suites' closing lines.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 passed=0 failed=0 skipped=0
-for suite in selftests/bpf/run.sh selftests/sys/run.sh; do
+for suite in selftests/bpf/run.sh selftests/sys/run.sh selftests/daemon/run.sh; do
 	echo "== $suite on $(uname -r)"
 	out=$(mktemp)
 	"$suite" 2>&1 | tee "$out"

@@ -69,3 +69,15 @@ char *text_escape(char *dst, size_t size, const char *src, size_t len, size_t ma
 	memcpy(dst + at, i < len ? "..." : "", i < len ? sizeof("...") : 1);
 	return dst;
 }
+
+char *text_hex(char *dst, const uint8_t *bytes, size_t n)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < n; i++) {
+		dst[2 * i] = digits[bytes[i] >> 4];
+		dst[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	dst[2 * n] = '\0';
+	return dst;
+}

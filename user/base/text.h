@@ -28,4 +28,7 @@ bool text_name_ok(const char *s, size_t max);
  */
 char *text_escape(char *dst, size_t size, const char *src, size_t len, size_t max);
 
+/* Write n bytes as 2 * n lower-case digits and a NUL to dst. Returns dst. */
+char *text_hex(char *dst, const uint8_t *bytes, size_t n);
+
 #endif

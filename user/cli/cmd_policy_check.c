@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/text.h"
 #include "cli/cli.h"
 
 static int read_policy(const char *path, char **ret, size_t *ret_len)
@@ -38,7 +39,7 @@ static int report_error(const char *path, const struct policy_err *e, bool json)
 	return CLI_FAILURE;
 }
 
-static int report_ok(const char *path, const struct policy *p, bool json)
+static int report_ok(const char *path, const struct policy *p, const char *hash, bool json)
 {
 	struct policy_err e;
 	bool root_only = policy_check_untrusted(p, &e) < 0;
@@ -49,38 +50,44 @@ static int report_ok(const char *path, const struct policy *p, bool json)
 		       root_only ? "; only a file in /etc/pinfold/policies.d may say this" : "");
 		return cli_finish();
 	}
-	json_t *all =
-		json_pack("{s:b, s:s, s:s, s:I, s:b}", "valid", 1, "file", path, "name",
-			  p->name.text, "databases", (json_int_t)p->n_dbs, "root_only", root_only);
+	json_t *all = json_pack("{s:b, s:s, s:s, s:I, s:b, s:s}", "valid", 1, "file", path, "name",
+				p->name.text, "databases", (json_int_t)p->n_dbs, "root_only",
+				root_only, "sha256", hash);
 	int r = all ? cli_print_json(all) : cli_fail("out of memory");
 
 	json_decref(all);
 	return r ? r : cli_finish();
 }
 
-int cmd_policy_check(struct cli_args *args)
+static int check(const char *path, bool json)
 {
-	bool json = false;
-	int r;
-
-	while ((r = cli_next(args)) > 0)
-		json = true;
-	if (r < 0)
-		return cli_next_exit(r);
-	const char *path = cli_operand(args, "file");
 	__cleanup_free char *text = NULL;
 	__cleanup_policy struct policy *p = NULL;
+	uint8_t hash[POLICY_HASH_LEN];
+	char digits[2 * POLICY_HASH_LEN + 1];
 	struct policy_err e;
 	size_t len;
+	int r = read_policy(path, &text, &len);
 
-	if (!path)
-		return CLI_USAGE;
-	r = read_policy(path, &text, &len);
+	if (r == 0)
+		r = policy_hash(text, len, hash);
 	if (r == -EFBIG)
 		return cli_fail("%s: a policy has at most %u bytes", path, POLICY_TEXT_MAX);
 	if (r < 0)
 		return cli_fail("%s: %s", path, strerrordesc_np(-r));
 	if (policy_parse(text, len, &p, &e) < 0)
 		return report_error(path, &e, json);
-	return report_ok(path, p, json);
+	return report_ok(path, p, text_hex(digits, hash, sizeof(hash)), json);
+}
+
+int cmd_policy_check(struct cli_args *args)
+{
+	bool json;
+	int r = cli_json_only(args, &json);
+
+	if (r < 0)
+		return cli_next_exit(r);
+	const char *path = cli_operand(args, "file");
+
+	return path ? check(path, json) : CLI_USAGE;
 }

@@ -2,6 +2,7 @@
 /*
  * pinfold ps: sessions, one a line.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,6 +42,16 @@ static void print_command(const json_t *argv)
 	}
 }
 
+/* What a policy calls itself is its own word, unless it is an installed one. */
+static void print_policy(const json_t *s)
+{
+	char text[PATH_MAX + sizeof("file:")];
+	bool installed = json_is_true(json_object_get(s, "policy_installed"));
+
+	(void)snprintf(text, sizeof(text), "%s%s", installed ? "" : "file:", cli_str(s, "policy"));
+	column(text, 12);
+}
+
 static void print_session(const json_t *s)
 {
 	const char *state = cli_str(s, "state");
@@ -50,7 +61,7 @@ static void print_session(const json_t *s)
 	column(cli_str(s, "id"), 8);
 	column(cli_str(s, "name"), 12);
 	column(cli_str(s, "user"), 10);
-	column(cli_str(s, "policy"), 12);
+	print_policy(s);
 	column(cli_str(s, "started"), 20);
 	printf("%s", state_colour(state));
 	column(state, 11);

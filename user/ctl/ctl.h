@@ -13,7 +13,8 @@
  * - run: struct ctl_run below with 4 or 5 descriptors -> session
  * - summary: session -> denied, by_class {file, net, exec, ipc, guard}, statements {allow, deny},
  *   lost, reason ("exited 0", "killed by SIGKILL", "time limit", ...)
- * - ps: all? -> sessions [{id, name?, policy, user, uid, pid, started (RFC 3339), state ("running",
+ * - ps: all? -> sessions [{id, name?, policy, policy_file, policy_installed, policy_trusted,
+ *   policy_sha256, user, uid, pid, started (RFC 3339), state ("running",
  *   "ending", "ended", "quarantined"), command [..], denied, statements {allow, deny}, reason?}]
  * - kill: session, signal? -> nothing; without a signal the whole session ends
  * - logs: session, lines?, follow? -> records [audit objects], more
@@ -126,7 +127,7 @@ enum ctl_run_fd {
 	CTL_RUN_STDOUT,
 	CTL_RUN_STDERR,
 	CTL_RUN_CHANNEL,
-	CTL_RUN_POLICY, /* only with policy_file */
+	CTL_RUN_POLICY, /* only with policy_file: a memfd sealed against write, grow and shrink */
 };
 
 struct ctl_tty {

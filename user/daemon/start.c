@@ -168,7 +168,7 @@ static void on_started(struct session *s)
 	alarm_free(&s->deadline);
 	session_set_state(s, SESSION_RUNNING);
 	if (record) {
-		(void)json_object_set_new(record, "policy", json_string(s->policy_name));
+		(void)policy_identify(s, record);
 		(void)json_object_set_new(record, "uid", json_integer(s->owner.uid));
 		(void)json_object_set(record, "command", s->command);
 	}

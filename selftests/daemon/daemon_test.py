@@ -1,0 +1,433 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""pinfoldd under its users' hands: what a session is told about its denials, and what survives
+kill -9 of the daemon. Run by run.sh, in a virtual machine.
+
+usage: daemon_test.py [TEST...]      (Why.test_inside)
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import unittest
+
+import product
+from product import BASE, Daemon, Session, find, records, run, wait_until
+
+WHY = "/run/pinfold/why.json"
+DAEMON = Daemon()
+
+
+def of(session, kind):
+    return [r for r in records() if r.get("session") == session and r["type"] == kind]
+
+
+class Why(unittest.TestCase):
+    """The file that `pinfold why` reads inside a session."""
+
+    def test_inside(self):
+        other = Session("sh", "-c", "echo x >/etc/pf-other; echo; read x", options=("-n", "other"))
+        other.line()
+        script = ("pinfold why; echo x >/etc/pf-mine; pinfold why --json; read x;"
+                  "pinfold why --json; cat /usr/bin/true >/dev/null")
+        s = Session("sh", "-c", script, user=True)
+        self.assertEqual(s.line(), "nothing was denied")
+        s.line()
+        wait_until(lambda: self.outside_has("pf-mine"))
+        s.say("")
+        status, out, err = s.end()
+        self.assertEqual(status, 0, err)
+        told = json.loads(out.splitlines()[-1])
+        entry = next(d for d in told["denials"] if d["object"] == "pf-mine")
+        self.assertTrue(entry["reason"] and entry["advice"] and entry["what"] and entry["time"])
+        self.assertNotIn("pf-other", out)
+        other.say("")
+        other.end()
+
+    @staticmethod
+    def outside_has(name):
+        live = next(s for s in product.sessions() if s["user"] == product.USER)
+        return any(d["object"] == name for d in json.loads(
+            product.checked("pinfold", "why", "--json", live["id"]))["denials"])
+
+    def test_rule_is_named(self):
+        product.policy("ruled", write=[f"{BASE}/mine"])
+        os.makedirs(f"{BASE}/mine", exist_ok=True)
+        s = Session("sh", "-c", f"mv {BASE}/mine {BASE}/yours; echo; read x; cat {WHY}",
+                    policy="ruled", options=("-n", "ruled"))
+        s.line()
+        wait_until(lambda: find("ruled")["denied"] > 0)
+        wait_until(lambda: "mine" in run("pinfold", "why", "ruled").stdout)
+        self.assertIn(f"rule: {BASE}/mine", run("pinfold", "why", "ruled").stdout)
+        s.say("")
+        self.assertIn(f'"rule":"{BASE}/mine"', s.end()[1])
+
+    def test_nobody_writes_it(self):
+        """Not even root in the session; the same works in the session's /tmp, and outside."""
+        tries = ("echo x >F", "rm F", "mv F G", "mv T F", "ln -sf /etc/passwd F", "chmod 666 F",
+                 "touch D/new", "mkdir D/sub", "mv D E", "truncate -s 0 F", "rm -r D")
+        for where, outside in ((f"{BASE}/twin", True), ("/tmp/twin", False),
+                               ("/run/pinfold", False)):
+            script = ""
+            for t in tries:
+                if where != "/run/pinfold":
+                    script += f"rm -rf {where}*; mkdir {where}; echo 0 >{where}/why.json; "
+                words = {"F": f"{where}/why.json", "G": f"{where}/g", "D": where,
+                         "E": f"{where}.moved", "T": "/tmp/pf-other"}
+                command = " ".join(
+                    words.get(w, words[w[0]] + w[1:] if w[0] in words else w) if w[0] != ">"
+                    else ">" + words[w[1:]] for w in t.split())
+                script += f"echo x >/tmp/pf-other; ({command}) >/dev/null; echo $?; "
+            if outside:
+                out = run("sh", "-c", script).stdout
+            else:
+                out = Session("sh", "-c", script + f"cat {WHY}").end()[1]
+                json.loads(out.splitlines()[-1])
+            with self.subTest(where):
+                worked = [line == "0" for line in out.splitlines()[:len(tries)]]
+                self.assertEqual(worked, [where != "/run/pinfold"] * len(tries))
+
+    def test_bounded(self):
+        """Many different denials with long names: the newest stay, a message takes them."""
+        name = "n" * 200
+        script = (f"for i in $(seq 300); do cat /etc/pinfold-$i-{name} >/etc/$i-{name}; done;"
+                  "echo; read x; cat " + WHY)
+        s = Session("sh", "-c", script, options=("-n", "many"))
+        s.line()
+        wait_until(lambda: find("many")["denied"] >= 300)
+        newest = wait_until(lambda: [d for d in json.loads(product.checked(
+            "pinfold", "why", "--json", "many"))["denials"] if d["object"].startswith("300-")])
+        self.assertTrue(newest)
+        wait_until(lambda: b"300-nnn" in self.file_of("many"))
+        s.say("")
+        text = s.end()[1].strip("\n")
+        self.assertLess(len(text), 65536)
+        self.assertLessEqual(len(json.loads(text)["denials"]), 64)
+
+    @staticmethod
+    def file_of(name):
+        with open(f"/proc/{find(name)['pid']}/root{WHY}", "rb") as f:
+            return f.read()
+
+
+class Adoption(unittest.TestCase):
+    """kill -9 of pinfoldd: the next one goes on where it was."""
+
+    def adopt(self):
+        DAEMON.kill()
+        DAEMON.start()
+
+    def test_denials(self):
+        """A flood, and the daemon killed in it: each record once, and all accounted for."""
+        script = "import os\nfor i in range(6000):\n  try: open('/etc/pf-%d' % i, 'w')\n" \
+                 "  except OSError: pass\nprint(flush=True)\ninput()"
+        s = Session("/usr/bin/python3", "-c", script, options=("-n", "flood"))
+        session = wait_until(lambda: find("flood"))["id"]
+        for n in (50, 500, 1500):
+            wait_until(lambda n=n: len(of(session, "denial")) > n)
+            self.adopt()
+        s.line()
+        before = find("flood")
+        self.adopt()
+        after = find("flood")
+        self.assertEqual(after["denied"], before["denied"])
+        self.assertGreaterEqual(after["denied"], 6000)
+        self.assertIn("pf-5999", run("pinfold", "why", "flood").stdout)
+        s.say("")
+        s.end()
+        end = product.ended(session)
+        numbers = [r["kseq"] for r in records()
+                   if r.get("session") == session and "kseq" in r]
+        self.assertEqual(len(numbers), len(set(numbers)), "a record is there twice")
+        self.assertEqual(len(numbers) + end["merged"] + end["lost"], end["events"])
+        self.assertEqual(len(of(session, "denial")) + end["merged"] + end["lost"], end["denied"])
+
+    def test_why_names_the_rule(self):
+        product.policy("kept", write=[f"{BASE}/kept"])
+        os.makedirs(f"{BASE}/kept", exist_ok=True)
+        s = Session("sh", "-c", f"read x; mv {BASE}/kept {BASE}/yours; echo; read x; cat {WHY}",
+                    policy="kept", options=("-n", "kept"))
+        wait_until(lambda: find("kept") and find("kept")["state"] == "running")
+        self.adopt()
+        s.say("")
+        s.line()
+        wait_until(lambda: f"rule: {BASE}/kept" in run("pinfold", "why", "kept").stdout)
+        self.adopt()
+        self.assertIn(f"rule: {BASE}/kept", run("pinfold", "why", "kept").stdout)
+        s.say("")
+        self.assertIn(f'"rule":"{BASE}/kept"', s.end()[1])
+
+    def test_statements(self):
+        product.postgres()
+        with open(f"{BASE}/many.sql", "w", encoding="ascii") as f:
+            for i in range(3000):
+                f.write(f"select {i};\n" if i % 3 else f"delete from t where a = {i};\n")
+        s = Session("sh", "-c", f"psql -qX -h orders -d postgres -f {BASE}/many.sql >/dev/null 2>&1;"
+                    "echo; read x", policy="db", options=("-n", "sql"))
+        session = wait_until(lambda: find("sql"))["id"]
+        for n in (50, 500, 1200):
+            wait_until(lambda n=n: len(of(session, "statement")) > n)
+            self.adopt()
+        s.line()
+        wait_until(lambda: sum(find("sql")["statements"].values()) + self.lost(session) >= 3000)
+        before = find("sql")["statements"]
+        self.adopt()
+        self.assertEqual(find("sql")["statements"], before)
+        self.assertIn("delete from t", run("pinfold", "why", "sql").stdout)
+        s.say("")
+        s.end()
+        end = product.ended(session)
+        verdicts = [r["verdict"] for r in of(session, "statement") if r.get("executed", True)]
+        self.assertEqual((end["statements_allowed"], end["statements_denied"]),
+                         (verdicts.count("allow"), len(verdicts) - verdicts.count("allow")))
+        numbers = [r["gseq"] for r in records() if r.get("session") == session and "gseq" in r]
+        self.assertEqual(len(numbers), len(set(numbers)), "a record is there twice")
+        self.assertEqual(len(numbers) + self.lost(session), max(numbers))
+
+    @staticmethod
+    def lost(session):
+        return sum(r["count"] for r in of(session, "loss"))
+
+
+class Policy(unittest.TestCase):
+    """Which policy a session has, whatever it calls itself; and where its text may come from."""
+
+    OWN = "pinfold: 1\nname: free\nfiles: { read: [ / ] }\n"
+
+    def own(self, text=OWN):
+        path = f"{BASE}/own.yaml"
+        with open(path, "w", encoding="ascii") as f:
+            f.write(text)
+        os.chmod(path, 0o644)
+        return path
+
+    def show(self, name, policy, user):
+        s = Session("sh", "-c", "read x", policy=policy, user=user, options=("-n", name))
+        wait_until(lambda: find(name) and find(name)["state"] == "running")
+        live = find(name)
+        table = run("pinfold", "ps").stdout
+        s.say("")
+        s.end()
+        line = next(x for x in table.splitlines() if name in x)
+        started = next(r for r in of(live["id"], "session") if r["event"] == "started")
+        keys = ("policy", "policy_file", "policy_installed", "policy_trusted", "policy_sha256")
+        self.assertEqual([live[k] for k in keys], [started[k] for k in keys])
+        return [live[k] for k in keys] + ["file:free" in line]
+
+    def test_told_apart(self):
+        path = self.own()
+        own = hashlib.sha256(self.OWN.encode()).hexdigest()
+        with open(f"{product.POLICIES}/free.yaml", "rb") as f:
+            real = hashlib.sha256(f.read()).hexdigest()
+        installed = f"{product.POLICIES}/free.yaml"
+        self.assertEqual(self.show("p1", "free", True),
+                         ["free", installed, True, True, real, False])
+        self.assertEqual(self.show("p2", path, True), ["free", path, False, False, own, True])
+        self.assertEqual(self.show("p3", path, False), ["free", path, False, True, own, True])
+
+    def test_text_in_sealed_memory_only(self):
+        """By the CLI any file that the caller may read; by hand nothing but a sealed memfd."""
+        path = self.own()
+        sealed = os.memfd_create("policy", os.MFD_ALLOW_SEALING)
+        os.write(sealed, self.OWN.encode())
+        for seals, text in ((0, "sealed"), (0xf, None)):
+            fcntl.fcntl(sealed, fcntl.F_ADD_SEALS, seals)
+            self.assert_answer(self.ask(sealed), text)
+        for other in (path, "/proc/self/environ", "/dev/zero", "/proc/version"):
+            fd = os.open(other, os.O_RDONLY)
+            self.assert_answer(self.ask(fd), "sealed")
+            os.close(fd)
+        big = os.memfd_create("policy", os.MFD_ALLOW_SEALING)
+        os.truncate(big, 256 * 1024 + 1)
+        fcntl.fcntl(big, fcntl.F_ADD_SEALS, 0xf)
+        self.assert_answer(self.ask(big), "too long")
+        nul = os.memfd_create("policy", os.MFD_ALLOW_SEALING)
+        os.write(nul, self.OWN.encode() + b"\0more")
+        fcntl.fcntl(nul, fcntl.F_ADD_SEALS, 0xf)
+        self.assert_answer(self.ask(nul), "NUL")
+
+    def assert_answer(self, answer, text):
+        if text:
+            self.assertIn(text, answer["error"]["message"])
+        else:
+            self.assertTrue(answer["ok"], answer)
+
+    @staticmethod
+    def ask(policy):
+        """The answer to "run" with this descriptor as its policy."""
+        ctl = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ctl.settimeout(product.SECONDS)
+        ctl.connect("/run/pinfold/ctl.sock")
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with open("/dev/null", "r+b") as null:
+            n = null.fileno()
+            socket.send_fds(ctl, [json.dumps({"v": 1, "cmd": "run", "args": {
+                "policy_file": "/x", "argv": ["true"], "env": [], "cwd": "/",
+                "umask": 18}}).encode()], [n, n, n, theirs.fileno(), policy])
+        answer = json.loads(ctl.recv(65536))
+        for s in (ctl, ours, theirs):
+            s.close()
+        return answer
+
+    def test_bound_below_tmp(self):
+        """What a policy shows below /tmp leaves the session's own /tmp as it is."""
+        os.makedirs("/tmp/pf-bound", exist_ok=True)
+        product.policy("bound", write=["/tmp/pf-bound"])
+        s = Session("sh", "-c", "echo 1 >/tmp/pf-own && echo 2 >/tmp/pf-bound/a && echo done",
+                    policy="bound")
+        self.assertEqual(s.end()[1], "done\n")
+        self.assertTrue(os.path.exists("/tmp/pf-bound/a"))
+        self.assertFalse(os.path.exists("/tmp/pf-own"))
+
+
+class Caps(unittest.TestCase):
+    """One user cannot take it all, and the daemon does not spin."""
+
+    def test_sessions_per_user(self):
+        DAEMON.stop()
+        DAEMON.options = ("--sessions-per-user", "2")
+        DAEMON.start()
+        try:
+            held = [Session("sh", "-c", "read x", user=True, options=("-n", f"held{i}"))
+                    for i in range(2)]
+            wait_until(lambda: find("held0") and find("held1"))
+            status, _, err = Session("true", user=True).end()
+            self.assertEqual(status, 125)
+            self.assertIn("has 2 sessions already", err)
+            self.assertEqual(Session("true").end()[0], 0, "another user")
+            held[0].say("")
+            held[0].end()
+            wait_until(lambda: find("held0")["state"] == "ended")
+            self.assertEqual(Session("true", user=True).end()[0], 0)
+            held[1].say("")
+            held[1].end()
+            self.connections(2 + 64)
+        finally:
+            DAEMON.stop()
+            DAEMON.options = ()
+            DAEMON.start()
+
+    def connections(self, most):
+        script = ("import socket, sys\nheld = []\n"
+                  "for i in range(int(sys.argv[1])):\n"
+                  "  s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
+                  "  s.settimeout(60); s.connect('/run/pinfold/ctl.sock')\n"
+                  "  s.send(b'{\"v\":1,\"cmd\":\"version\"}'); held.append(s)\n"
+                  "  print(s.recv(65536).decode())\n")
+        out = run("/usr/bin/python3", "-c", script, str(most + 1), preexec_fn=product.as_user())
+        answers = [json.loads(line) for line in out.stdout.splitlines()]
+        # refused with words when the daemon reads the request first, else by closing
+        self.assertEqual([a["ok"] for a in answers[:most]], [True] * most, out.stderr)
+        self.assertTrue("ConnectionResetError" in out.stderr or
+                        "too many connections" in answers[most]["error"]["message"], out)
+
+    def test_no_descriptor_left(self):
+        """Who connects waits; the daemon sleeps meanwhile and goes on when there is one again."""
+        pid = DAEMON.process.pid
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+        waiting = subprocess.Popen(["pinfold", "ps", "--json"], stdout=subprocess.PIPE)
+        wait_until(lambda: b"they wait" in self.daemon_log())
+        ticks = self.ticks(pid)
+        with self.assertRaises(subprocess.TimeoutExpired):  # the measured time, and it waits
+            waiting.communicate(timeout=2)
+        self.assertLess(self.ticks(pid) - ticks, os.sysconf("SC_CLK_TCK"), "it spins")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        out, _ = waiting.communicate(timeout=product.SECONDS)
+        self.assertIn("sessions", json.loads(out))
+
+    @staticmethod
+    def daemon_log():
+        with open(f"{BASE}/pinfoldd.log", "rb") as f:
+            return f.read()
+
+    @staticmethod
+    def ticks(pid):
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            words = f.read().rsplit(")", 1)[1].split()
+        return int(words[11]) + int(words[12])
+
+
+class Follow(unittest.TestCase):
+    """`audit tail -f` and `logs -f` over a rotation: no line lost, none twice."""
+
+    def test_rotation(self):
+        s = Session("sh", "-c", "while read i; do echo x >/etc/pf-follow-$i; echo; done",
+                    options=("-n", "follow"))
+        session = wait_until(lambda: find("follow"))["id"]
+        with open(f"{BASE}/tail", "wb") as tail, open(f"{BASE}/logs", "wb") as logs:
+            seen = [subprocess.Popen(["pinfold", "audit", "tail", "-f", "-n", "1", "--json"],
+                                     stdout=tail),
+                    subprocess.Popen(["pinfold", "logs", "-f", "-n", "1", "--json", session],
+                                     stdout=logs)]
+        wait_until(lambda: product.records(f"{BASE}/tail") and product.records(f"{BASE}/logs"))
+        first = product.records(f"{BASE}/tail")[0]["seq"]
+        for i in range(3):
+            for j in range(20):
+                s.say(f"{i}-{j}")
+                s.line()
+            for older, newer in ((".3", ".2"), (".2", ".1"), (".1", "")):
+                if os.path.exists(product.LOG + newer):
+                    os.rename(product.LOG + newer, product.LOG + older)
+            # between the two the daemon goes on with the old file, and a new reader finds it
+            s.say(f"{i}-between")
+            s.line()
+            wait_until(lambda: self.has(f"{BASE}/tail", f"pf-follow-{i}-between"))
+            self.assertIn(f"pf-follow-{i}-between",
+                          product.checked("pinfold", "audit", "tail", "-n", "5"))
+            DAEMON.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: os.path.exists(product.LOG))
+        s.say("last")
+        s.line()
+        self.assertIn("pf-follow-2-19", product.checked("pinfold", "audit", "tail", "-n", "50"),
+                      "from before the rotation")
+        s.process.stdin.close()
+        s.process.wait()
+        end = product.ended(session)
+        wait_until(lambda: self.has(f"{BASE}/tail", "ended") and self.has(f"{BASE}/logs", "ended"))
+        for p in seen:
+            p.terminate()
+            p.wait()
+        written = sorted((r for n in ("", ".1", ".2", ".3")
+                          for r in product.records(product.LOG + n)), key=lambda r: r["seq"])
+        for path, mine in (("tail", lambda r: True),
+                           ("logs", lambda r: r.get("session") == session)):
+            got = product.records(f"{BASE}/{path}")
+            since = got[0]["seq"]
+            self.assertEqual(got, [r for r in written if mine(r) and
+                                   since <= r["seq"] <= got[-1]["seq"]])
+            self.assertGreaterEqual(got[-1]["seq"], end["seq"])
+        self.assertLessEqual(first, end["seq"])
+
+    @staticmethod
+    def has(path, text):
+        with open(path, "rb") as f:
+            return text.encode() in f.read()
+
+
+def main():
+    product.prepare()
+    DAEMON.start()
+    try:
+        suite = unittest.defaultTestLoader.loadTestsFromNames(
+            sys.argv[1:] or ["Why", "Adoption", "Policy", "Caps", "Follow"], sys.modules[__name__])
+        result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(suite)
+    finally:
+        DAEMON.stop()
+    bad = len(result.failures) + len(result.errors)
+    if bad:
+        for path, n in ((f"{BASE}/pinfoldd.log", 40), (product.LOG, 10)):
+            print(f"-- {path}", product.checked("tail", "-n", str(n), path), sep="\n")
+    print(f"{result.testsRun - bad - len(result.skipped)} passed, {bad} failed, "
+          f"{len(result.skipped)} skipped")
+    return bad > 0 or result.testsRun == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -133,8 +133,12 @@ __attribute__((noreturn)) static void child(const struct spawn_plan *plan, int g
 {
 	char byte;
 
-	/* The kernel side looks at labels of tasks with no_new_privs only. */
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && read(gate, &byte, 1) == 1)
+	/*
+	 * What shields the daemon from a host without memory is not for a session. And the kernel
+	 * side looks at labels of tasks with no_new_privs only.
+	 */
+	if (file_write(AT_FDCWD, "/proc/self/oom_score_adj", "0") == 0 &&
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && read(gate, &byte, 1) == 1)
 		(void)run(plan); /* the parent learns of it by the end of the process */
 	_exit(EXIT_SPAWN);
 }

@@ -71,6 +71,7 @@ add unit-san make SAN=1 unit
 add cli make cli-tests
 add wire selftests/wire/run.sh
 for k in 6.1 6.1-preempt 6.12 7; do add "kernel-$k" kernel "$k"; done
+add host vmtest/vmtest.sh -k 7 -s -- selftests/host/run.sh
 add vmtest vmtest/selftest.sh
 add coverage selftests/sys/table.sh
 
@@ -79,7 +80,7 @@ native=() virtual=()
 for name in "${wanted[@]}"; do
 	case $name in
 	build-gcc | coverage) ;;
-	kernel-* | vmtest) virtual+=("$name") ;;
+	kernel-* | host | vmtest) virtual+=("$name") ;;
 	*) native+=("$name") ;;
 	esac
 	[ -n "${suites[$name]-}" ] || {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * From a session to what lies outside it: signals, tracing, mounts, namespaces, io_uring
+ * From a session to what lies outside it: signals, tracing, settings, mounts, namespaces, io_uring
  * identities, performance events. What a session may reach is its own tasks of the same kind.
  */
 #include "lib/subject.bpf.h"
@@ -54,6 +54,41 @@ SEC("lsm/ptrace_traceme")
 int BPF_PROG(pf_ptrace_traceme, struct task_struct *parent, int ret)
 {
 	return ret ? ret : decide_trace(parent, 0);
+}
+
+/* Limits, scheduling and priorities: one record's hook stands for all of them. */
+static __always_inline int decide_setting(struct task_struct *p)
+{
+	struct pf_label me;
+
+	if (!pf_confined(&me) || pf_same(&me, p))
+		return 0;
+	return pf_refuse_plain(&me, PF_CLASS_IPC, PF_HOOK_TASK_SET, PF_REASON_FOREIGN_TASK, 0);
+}
+
+SEC("lsm/task_setrlimit")
+int BPF_PROG(pf_task_setrlimit, struct task_struct *p, unsigned int resource,
+	     struct rlimit *new_rlim, int ret)
+{
+	return ret ? ret : decide_setting(p);
+}
+
+SEC("lsm/task_setscheduler")
+int BPF_PROG(pf_task_setscheduler, struct task_struct *p, int ret)
+{
+	return ret ? ret : decide_setting(p);
+}
+
+SEC("lsm/task_setnice")
+int BPF_PROG(pf_task_setnice, struct task_struct *p, int nice, int ret)
+{
+	return ret ? ret : decide_setting(p);
+}
+
+SEC("lsm/task_setioprio")
+int BPF_PROG(pf_task_setioprio, struct task_struct *p, int ioprio, int ret)
+{
+	return ret ? ret : decide_setting(p);
 }
 
 SEC("lsm/sb_mount")

@@ -65,6 +65,7 @@ enum pf_hook {
 	PF_HOOK_CHROOT,
 	PF_HOOK_PERF,
 	PF_HOOK_CG_RECVMSG,
+	PF_HOOK_TASK_SET,
 	PF_HOOK_MAX,
 };
 

@@ -62,6 +62,7 @@ static const char *const hooks[PF_HOOK_MAX] = {
 	[PF_HOOK_CHROOT] = "path_chroot",
 	[PF_HOOK_PERF] = "perf_event_open",
 	[PF_HOOK_CG_RECVMSG] = "cgroup_recvmsg",
+	[PF_HOOK_TASK_SET] = "task_set",
 };
 
 static const struct {

@@ -329,6 +329,7 @@ static __always_inline bool option_forbidden(int level, int option)
 	case 6 << 16 | 30:   /* TCP_FASTOPEN_CONNECT */
 	case 6 << 16 | 31:   /* TCP_ULP */
 	case 17 << 16 | 100: /* UDP_ENCAP */
+	case 41 << 16 | 6:   /* IPV6_2292PKTOPTIONS: a routing header, too */
 	case 41 << 16 | 57:  /* IPV6_RTHDR */
 	case 41 << 16 | 75:  /* IPV6_TRANSPARENT */
 	case 41 << 16 | 78:  /* IPV6_FREEBIND */

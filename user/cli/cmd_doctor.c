@@ -181,6 +181,9 @@ static int print_all(json_t *list, bool json)
 		if (!json)
 			print_check(c);
 	}
+	if (!json)
+		printf("what a session can do all the same: SECURITY.md, \"What is weaker than it "
+		       "sounds\"\n");
 	if (json) {
 		json_t *all = json_pack("{s:b, s:O}", "healthy", healthy, "checks", list);
 

@@ -24,6 +24,7 @@
 
 #include "attempt.h"
 #include "bpf_objects.h"
+#include "program.h"
 #include "world.h"
 
 #define CASE_SECONDS 30
@@ -32,10 +33,11 @@
 static const char *const way_names[WAY_MAX] = {"sys",  "libc",	  "thread", "uring",
 					       "i386", "inherit", "scm"};
 
-static const struct row *const tables[] = {file_open_rows,  file_data_rows, file_meta_rows,
-					   file_name_rows,  file_link_rows, net_inet_rows,
-					   net_family_rows, net_unix_rows,  cgroup_rows,
-					   bpf_rows,	    hazard_rows};
+static const struct row *const tables[] = {
+	file_open_rows, file_data_rows,	 file_meta_rows,   file_name_rows, file_link_rows,
+	net_inet_rows,	net_family_rows, net_unix_rows,	   cgroup_rows,	   bpf_rows,
+	hazard_rows,	exec_rows,	 exec_memory_rows, file_deny_rows, mount_rows,
+	object_rows,	uring_rows,	 privilege_rows,   filter_rows,	   task_rows};
 
 /* The plan's settings: constant once it is read. */
 static struct {
@@ -87,6 +89,11 @@ void say(const struct ctx *c, const char *sub, long rc)
 	const char *name = strerrorname_np((int)-rc);
 	(void)snprintf(word, sizeof(word), "%s", name ? name : "E?");
 	say_word(c, sub, word);
+}
+
+long past(long rc)
+{
+	return rc == -EPERM || rc == -EACCES || rc == -ENOSYS ? rc : 0;
 }
 
 int ask_outside(char *answer, size_t size, const char *fmt, ...)
@@ -158,17 +165,18 @@ static void set_comm(const struct ctx *c, const char *mark)
 }
 
 /*
- * io_uring's workers have a comm of their own. One denied open under "@<case>" ties the case to
- * its process id; the driver does not count that record.
+ * io_uring's workers have a comm of their own, and so has a program that is executed. One denied
+ * open under "@<case>" ties the case to its process id; the driver does not count that record.
  */
-static void leave_marker(const struct ctx *c)
+void leave_marker(const struct ctx *c)
 {
 	const char *path = setting("marker");
 
-	if (c->way != WAY_URING || c->twin || !confined(c) || !path)
+	if (c->twin || !confined(c) || !path)
 		return;
 	set_comm(c, "@");
 	(void)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY, 0); /* meant to fail */
+	set_comm(c, "");
 }
 
 static int enter_directories(struct ctx *c)
@@ -205,7 +213,8 @@ static void run_case(struct job *job)
 		say_word(c, "-", "no-directory");
 		return;
 	}
-	leave_marker(c);
+	if (c->way == WAY_URING)
+		leave_marker(c);
 	set_comm(c, c->twin ? "+" : "");
 	if (c->way != WAY_THREAD) {
 		job->row->run(c);
@@ -335,6 +344,8 @@ int main(int argc, char **argv)
 		return world_make(argv[2], argv[3]) < 0;
 	if (argc == 4 && !strcmp(argv[1], "--bpf-objects"))
 		return bpf_objects_make(argv[2], argv[3]) < 0;
+	if (argc >= 2 && !strncmp(argv[1], "--be-", 5))
+		return program_main(argv + 1);
 	if (argc > 3 && !strcmp(argv[1], "--as-pid"))
 		return world_as_pid(argv[2], argv + 3);
 	if (argc > 3 && !strcmp(argv[1], "--holding"))

@@ -59,6 +59,15 @@ extern const struct row net_unix_rows[];
 extern const struct row cgroup_rows[];
 extern const struct row bpf_rows[];
 extern const struct row hazard_rows[];
+extern const struct row exec_rows[];
+extern const struct row exec_memory_rows[];
+extern const struct row file_deny_rows[];
+extern const struct row mount_rows[];
+extern const struct row object_rows[];
+extern const struct row uring_rows[];
+extern const struct row privilege_rows[];
+extern const struct row filter_rows[];
+extern const struct row task_rows[];
 
 /* One line of result for one try: rc >= 0 is "ok", else the name of -rc. */
 void say(const struct ctx *c, const char *sub, long rc);
@@ -66,6 +75,29 @@ void say(const struct ctx *c, const char *sub, long rc);
 void say_word(const struct ctx *c, const char *sub, const char *word);
 /* The caller's result as 0/positive or -errno. */
 long rc_of(long ret);
+
+/*
+ * For calls that are made with arguments which nothing can come of: any result but a refusal
+ * (EPERM, EACCES, ENOSYS) is 0, since the call then got to look at them.
+ */
+long past(long rc);
+
+/* --- child.c --- */
+/* Exit status of a child: 0, an errno below 256 as -errno, or -ECHILD when a signal ended it. */
+long child_result(pid_t child);
+/* Run fn in a process of its own. */
+long in_child(struct ctx *c, long (*fn)(struct ctx *c));
+/* A child that only waits for its end. */
+pid_t idle_child(void);
+void end_child(pid_t child);
+/* Put records of this process down to the case, whatever it is called from now on. */
+void leave_marker(const struct ctx *c);
+/* Open "file" in the working directory for writing and write to it, for the photograph. */
+long write_file(void);
+/* The same for a path, and for one that may be made. */
+long write_path(const char *path, int flags);
+/* Copy a file, executable; 0 or -errno. */
+long copy_file(const char *from, const char *to);
 
 /* A value of the plan ("set KEY VALUE"); NULL when it has none. */
 const char *setting(const char *key);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Rows B01-B06: Pinfold's own maps, programs, links and pins, by bpf(2) and through bpffs. The plan
- * names the objects: in a session Pinfold's, for the baseline stand-ins made by --bpf-objects.
+ * Rows B01-B06, B09: Pinfold's own maps, programs, links and pins, by bpf(2) and through bpffs. The
+ * plan names the objects: in a session Pinfold's, for the baseline stand-ins made by --bpf-objects.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -18,6 +18,7 @@
 #include "attempt.h"
 #include "bpf_objects.h"
 
+#define COMMANDS 48 /* kernels of the matrix have up to 38 */
 #define DAEMON_FDS 64
 
 long sys_bpf(int cmd, union bpf_attr *attr)
@@ -182,10 +183,21 @@ static void b06_pin_removal(struct ctx *c)
 	say(c, "umount", rc_of(umount2(setting("bpffs"), MNT_DETACH)));
 }
 
-const struct row bpf_rows[] = {{"B01", b01_maps},
-			       {"B02", b02_pins},
-			       {"B03", b03_from_daemon},
-			       {"B04", b04_progs},
-			       {"B05", b05_links},
-			       {"B06", b06_pin_removal},
-			       {0}};
+/* Every command there is, and some more: refused before anybody looks at what it asks. */
+static void b09_every_command(struct ctx *c)
+{
+	long worst = -EPERM;
+
+	for (int cmd = 0; cmd < COMMANDS; cmd++) {
+		union bpf_attr attr = {0};
+		long r = past(sys_bpf(cmd, &attr));
+		if (r >= 0)
+			worst = r;
+	}
+	say(c, "commands", worst);
+}
+
+const struct row bpf_rows[] = {{"B01", b01_maps},	   {"B02", b02_pins},
+			       {"B03", b03_from_daemon},   {"B04", b04_progs},
+			       {"B05", b05_links},	   {"B06", b06_pin_removal},
+			       {"B09", b09_every_command}, {0}};

@@ -24,27 +24,6 @@
 
 #define CHILDREN 200
 
-static long write_file(void)
-{
-	int fd = open("file", O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	(void)!write(fd, "leak", 4); /* judged by the photograph */
-	close(fd);
-	return 0;
-}
-
-/* Exit status of a child: 0 or an errno below 256. */
-static long result_of(pid_t child)
-{
-	int status;
-
-	if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
-		return -ECHILD;
-	return -WEXITSTATUS(status);
-}
-
 static void cgroup_path(char *out, const char *below)
 {
 	(void)snprintf(out, PATH_MAX, "%s/%s", setting("cgroup"), below);
@@ -79,7 +58,7 @@ static long clone_into(int dir)
 
 	if (pid == 0)
 		_exit((int)-write_file());
-	return pid < 0 ? -errno : result_of(pid);
+	return pid < 0 ? -errno : child_result(pid);
 }
 
 static void c02_clone(struct ctx *c)
@@ -90,7 +69,7 @@ static void c02_clone(struct ctx *c)
 		pid_t pid = fork();
 		if (pid == 0)
 			_exit((int)-write_file());
-		say(c, "rdonly", result_of(pid));
+		say(c, "rdonly", child_result(pid));
 		return;
 	}
 	if (c->way == WAY_INHERIT) {
@@ -166,7 +145,7 @@ static void c06_forks(struct ctx *c)
 		n++;
 	}
 	for (int i = 0; i < n; i++) {
-		long r = result_of(child[i]);
+		long r = child_result(child[i]);
 		if (c->twin ? r < 0 : r >= 0)
 			worst = r;
 	}

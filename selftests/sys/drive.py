@@ -41,10 +41,10 @@ class Suite:
         self.evidence = {}
         self.extra = []
 
-    def cases(self, mode, families="FNCH"):
+    def cases(self, mode, families="FNXPICH"):
         return [c for r in self.table if r.id[0] in families for c in r.cases(mode)]
 
-    def run_mode(self, mode, families="FNCH", prefix=(), settings=None):
+    def run_mode(self, mode, families="FNXPICH", prefix=(), settings=None):
         """Attack in this mode; the evidence goes to self.evidence[mode]."""
         cases = self.cases(mode, families)
         if not cases:
@@ -53,7 +53,7 @@ class Suite:
         before = world.photograph(mode)
         with runner.holder(mode) as holder:
             values = {**self.servers.paths, "race-tries": os.environ.get("PF_RACE_TRIES", "1000"),
-                      "holder": holder.pid, "open-tries": os.environ.get("PF_OPEN_TRIES", "500"), **(settings or {})}
+                      "holder": holder.pid, **world.program_settings(), "open-tries": os.environ.get("PF_OPEN_TRIES", "500"), **(settings or {})}
             twins = {r.id for r in self.table if r.twin}
             runner.write_plan(plan, mode, cases, twins, values)
             started = time.monotonic()
@@ -89,7 +89,7 @@ class Suite:
         command = ("pinfold", "run", "--policy", world.POLICY, "--")
         self.log.skip()
         settings = bpf_settings_of_pinfold() if any(r.id[0] == "B" for r in self.table) else {}
-        ev = self.run_mode(mode, "FNCBH", command, settings)
+        ev = self.run_mode(mode, "FNXPICBH", command, settings)
         if ev:
             denials, complete = self.log.denials(None)
             ev.denials.update(audit.by_case(denials))
@@ -112,7 +112,7 @@ class Suite:
                 print(f"FAIL lr: no session to take a label from: {made}")
                 return
             prefix = (f"{world.TOOLS}/labelled", f"{SLICE}/{made[0]}")
-            self.run_mode("lr", "FNC", prefix)
+            self.run_mode("lr", "FNXPIC", prefix)
             ev = self.run_mode("lr", "BH", prefix, bpf_settings_of_pinfold())
             waiting.stdin.close()
         if not self.evidence.get("lr"):

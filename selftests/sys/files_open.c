@@ -5,12 +5,10 @@
  */
 #include <errno.h>
 #include <linux/openat2.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "attempt.h"
@@ -125,18 +123,6 @@ static void f44_reopen(struct ctx *c)
 	close(for_read);
 }
 
-/* A child that only waits, so that it has a /proc entry to go through. */
-static pid_t idle_child(void)
-{
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		(void)pause();
-		_exit(0);
-	}
-	return pid;
-}
-
 static void try_map_files(struct ctx *c)
 {
 	char link[96];
@@ -163,10 +149,7 @@ static void f45_proc_roads(struct ctx *c)
 	say_open(c, "child-cwd", go_open(c, AT_FDCWD, path, O_WRONLY, 0));
 	if (!c->twin) /* takes a capability that root has outside only */
 		try_map_files(c);
-	if (child > 0) {
-		(void)kill(child, SIGKILL);
-		(void)waitpid(child, NULL, 0);
-	}
+	end_child(child);
 }
 
 const struct row file_open_rows[] = {{"F01", f01_create},

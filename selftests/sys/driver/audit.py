@@ -50,13 +50,12 @@ def is_end(record, session):
 
 
 def by_case(denials):
-    """{comm of a case: [record]}. io_uring's workers are found by the process that carried the
-    marker "@<case>" (attempt.c)."""
+    """{comm of a case: [record]}. io_uring's workers, and programs that a case executed, are found
+    by the process that carried the marker "@<case>" (attempt.c)."""
     owner = {r["pid"]: r["comm"][1:] for r in denials if r["comm"].startswith("@")}
     found = {}
     for r in denials:
         if r["comm"].startswith("@"):
             continue
-        comm = owner.get(r["pid"], r["comm"]) if r["comm"].startswith("iou-") else r["comm"]
-        found.setdefault(comm, []).append(r)
+        found.setdefault(owner.get(r["pid"], r["comm"]), []).append(r)
     return found

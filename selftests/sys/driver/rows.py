@@ -15,17 +15,21 @@ class Row:
     def __init__(self, line):
         (self.id, self.attempt, ways, fs, self.modes, errno, layer, self.base, absent, twin,
          effect, self.note) = line.split("\t")
+        self.tried = ways != "-"
         self.ways = [w.rstrip("!") for w in ways.split(",")]
         self.session_only = {w[:-1] for w in ways.split(",") if w.endswith("!")}
         self.per_fs = fs == "y"
         self.denials = {"EPERM", "EACCES"} | (set() if errno == "-" else set(errno.split(",")))
         self.layers = layer.split(",")
         self.absent = {"ENOSYS"} | (set() if absent == "-" else set(absent.split(",")))
-        self.twin = twin == "y"
+        self.twin = twin != "-"
+        self.twin_labelled = twin != "s"
         self.effect = effect == "y"
 
     def cases(self, mode):
         """The cases of this row in a mode: bu, br, su, sr or lr."""
+        if not self.tried:
+            return []
         if mode[0] == "b" and mode[1] not in self.base:
             return []
         if mode[0] in "sl" and mode[0] not in self.modes:

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What several families need: children and what became of them, copies of files, the write that
+ * shows outside.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/sendfile.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "attempt.h"
+
+long child_result(pid_t child)
+{
+	int status;
+
+	if (child < 0)
+		return child;
+	if (waitpid(child, &status, 0) != child || !WIFEXITED(status))
+		return -ECHILD;
+	return -WEXITSTATUS(status);
+}
+
+long in_child(struct ctx *c, long (*fn)(struct ctx *c))
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		long r = fn(c);
+		_exit(r < 0 ? (int)-r : 0);
+	}
+	return pid < 0 ? -errno : child_result(pid);
+}
+
+pid_t idle_child(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)pause();
+		_exit(0);
+	}
+	return pid;
+}
+
+void end_child(pid_t child)
+{
+	if (child <= 0)
+		return;
+	(void)kill(child, SIGKILL);
+	(void)waitpid(child, NULL, 0);
+}
+
+long write_path(const char *path, int flags)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | flags, 0644);
+
+	if (fd < 0)
+		return -errno;
+	(void)!write(fd, "leak", 4); /* judged by the photograph */
+	close(fd);
+	return 0;
+}
+
+long write_file(void)
+{
+	return write_path("file", 0);
+}
+
+static long copy_open(int in, int out)
+{
+	struct stat st;
+
+	if (fstat(in, &st) < 0)
+		return -errno;
+	while (st.st_size > 0) {
+		ssize_t n = sendfile(out, in, NULL, (size_t)st.st_size);
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		st.st_size -= n;
+	}
+	return fchmod(out, 0755) < 0 ? -errno : 0;
+}
+
+long copy_file(const char *from, const char *to)
+{
+	int in = open(from, O_RDONLY | O_CLOEXEC);
+	int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+	long r = in < 0 || out < 0 ? -errno : copy_open(in, out);
+
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+	return r;
+}

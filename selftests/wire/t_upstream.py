@@ -2,6 +2,8 @@
 """The gate's own login and its TLS towards the server, honest servers and others."""
 
 import base64
+import signal
+import socket
 import struct
 
 import fake
@@ -116,6 +118,54 @@ def unreachable(world):
     check("cannot be reached" in e["M"], e)
     check(gate.alive(), gate.log())
     gate.stop()
+
+
+def connecting(port):
+    """The number of connections that wait for the first answer of this port of 127.0.0.1."""
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        rows = [line.split() for line in f]
+    return sum(1 for r in rows if r[2] == f"0100007F:{port:04X}" and r[3] == "02")
+
+
+def full_listener():
+    """A listener that answers nobody any more, and what keeps it busy."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    fillers = []
+    while not connecting(listener.getsockname()[1]):
+        s = socket.socket()
+        s.setblocking(False)
+        s.connect_ex(listener.getsockname())
+        fillers.append(s)
+    fillers.pop().close()
+    return listener, fillers
+
+
+@test("upstream: clients leave at the moment in which the server refuses the connections")
+def refused_and_left(world):
+    listener, fillers = full_listener()
+    port = listener.getsockname()[1]
+    gate = Gate(world.binary, port)
+    clients = [Raw(gate.port, login=False) for _ in range(8)]
+    try:
+        for c in clients:
+            c.send(startup())
+        wait_for("one of the gate's own, and one per client", lambda: connecting(port) == 9)
+        # Stopped, the gate sees both at once, in this order.
+        gate.process.send_signal(signal.SIGSTOP)
+        for s in fillers + [listener]:
+            s.close()
+        wait_for("refusals", lambda: connecting(port) == 0)
+        for c in clients:
+            c.close()
+        gate.process.send_signal(signal.SIGCONT)
+        wait_for("8 ends", lambda: not gate.alive() or
+                 sum(r.get("event") == "close" for r in gate.records) == 8)
+    finally:
+        gate.process.send_signal(signal.SIGCONT)
+        status = gate.stop()
+    check(status == 0, f"the gate died: {gate.log()}")
 
 
 @test("upstream: silence after the login, when the client's settings are due, has an end")

@@ -213,6 +213,7 @@ static void handle_closed(uv_handle_t *handle)
 {
 	struct stream *s = handle->data;
 
+	s->closing = false;
 	s->closed(s);
 }
 
@@ -223,12 +224,15 @@ void stream_close(struct stream *s, void (*closed)(struct stream *s))
 	buf_free(&s->in);
 	buf_free(&s->out);
 	s->closed = closed;
+	if (s->closing)
+		return;
 	if (!s->handle) {
 		fd_close(&s->fd);
 		closed(s);
 		return;
 	}
 	s->handle = false;
+	s->closing = true;
 	uv_close((uv_handle_t *)&s->poll, handle_closed);
 	fd_close(&s->fd);
 }

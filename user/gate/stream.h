@@ -19,6 +19,7 @@ struct stream {
 	struct buf in, out;
 	int armed;			 /* events that the loop waits for */
 	bool handle;			 /* poll is registered with the loop */
+	bool closing;			 /* and on its way out of it */
 	bool readable;			 /* a read may find something */
 	bool eof;			 /* the peer has ended its side, and all it said is read */
 	bool gone;			 /* it has ended its side, or the socket has failed */
@@ -59,7 +60,10 @@ void stream_mute(struct stream *s);
 /* TLS may hold input that the loop cannot see. */
 bool stream_pending(const struct stream *s);
 
-/* Close at once; closed(s) is called from the loop when s may be freed. Buffers are freed. */
+/*
+ * Close at once; closed(s) is called from the loop when s may be freed. Buffers are freed. While
+ * that is under way, another call only says who is to be called instead.
+ */
 void stream_close(struct stream *s, void (*closed)(struct stream *s));
 
 #endif

@@ -179,10 +179,6 @@ static void address_failed(struct stream *s)
 {
 	struct upstream *up = (struct upstream *)((char *)s - offsetof(struct upstream, s));
 
-	if (up->state == UP_DEAD) {
-		handle_gone(up);
-		return;
-	}
 	up->address++;
 	stream_init(s, upstream_event);
 	if (up->cancel || connect_next(up) < 0)

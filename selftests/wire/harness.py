@@ -50,6 +50,9 @@ $$ BEGIN
 PERFORM set_config('default_transaction_read_only', 'off', false); RETURN 1; END $$;
 CREATE VIEW switching AS SELECT default_off() AS a;
 CREATE VIEW making AS SELECT lo_create(0) AS a;
+CREATE FUNCTION mint(int) RETURNS boolean LANGUAGE plpgsql AS
+$$ BEGIN PERFORM lo_create(0); RETURN true; END $$;
+CREATE DOMAIN minting AS int CHECK (mint(VALUE));
 GRANT ALL ON ALL TABLES IN SCHEMA public TO reader, reader_md5, reader_clear;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO reader, reader_md5, reader_clear;
 GRANT CREATE ON SCHEMA public TO reader, reader_md5, reader_clear;

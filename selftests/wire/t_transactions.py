@@ -239,6 +239,29 @@ def settings_last_alone(world):
     check(before == world.pg.state(), "something lasts")
 
 
+@test("P33 P44 what a parameter's type does is not committed with a setting")
+def typed_parameters(world):
+    before = world.pg.state()
+    oid = int(world.pg.psql("SELECT 'minting'::regtype::oid"))
+    typed = {"types": [oid]}
+    with Raw(world.gate.port) as c:
+        out = c.ask(parse("SELECT $1", **typed), bind(values=["1"]), execute(), SYNC)
+        check(rows_of(out) == [["1"]], f"the type does not work at all: {out}")
+        for text in ("SET lock_timeout = 5", "RESET lock_timeout",
+                     "SELECT set_config('lock_timeout', '6', false)"):
+            out = c.ask(parse(text, **typed), bind(values=["1"]), execute(), SYNC)
+            check(error_of(out) is None, out)
+            check(before == world.pg.state(), f"{text}: something lasts")
+        for text in ("", "SHOW lock_timeout", "SAVEPOINT a", "SET lock_timeout = 8"):
+            c.ask(query("BEGIN"))
+            c.ask(query("SET lock_timeout = 7"))
+            out = c.ask(parse(text, **typed), bind(values=["1"]), SYNC)
+            check(error_of(out) is None, out)
+            check(tag(c.ask(query("COMMIT"))) == ["COMMIT"], text)
+            check(before == world.pg.state(), f"{text}: something lasts")
+            check(rows_of(c.ask(query("SHOW lock_timeout"))) == [["7ms"]], "the setting lasts")
+
+
 @test("settings and savepoints of one transaction: the limit, and one past it")
 def settings_limit(world):
     with Raw(world.gate.port) as c:

@@ -347,6 +347,8 @@ static int on_bind(struct conn *c, const struct pg_msg *m)
 
 	if (r < 0)
 		return r;
+	/* Whatever the statement is, the input functions of its parameters' types are code. */
+	c->tx.used |= b.n_values > 0;
 	r = names_add(&c->portals, b.portal, statement->verdict, NULL, &portal);
 	if (r < 0)
 		return add_failed(c, r, "42P03", "cursor already exists");

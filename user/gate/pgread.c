@@ -199,6 +199,7 @@ int pg_read_bind(const struct pg_msg *m, struct pg_bind *ret)
 	uint16_t formats = rd_formats(&r);
 	uint16_t values = rd_be16(&r);
 
+	ret->n_values = values;
 	if (formats > 1 && formats != values)
 		return -EBADMSG;
 	for (uint16_t i = 0; i < values && !r.bad; i++) {

@@ -71,6 +71,7 @@ struct pg_bind {
 	struct pg_text portal, statement;
 	const uint8_t *rest; /* formats, values and result formats: checked, as they came */
 	size_t rest_len;
+	uint16_t n_values;
 };
 int pg_read_bind(const struct pg_msg *m, struct pg_bind *ret) __must_check;
 

@@ -71,6 +71,14 @@ def long_pipeline(world):
         check(kinds(out) == "12DC" * n + "Z", len(out))
 
 
+@test("a batch that asks for more replies than may be owed at a time, several times over")
+def many_replies(world):
+    n = 5000
+    with Raw(world.gate.port) as c:
+        out = c.ask(*[parse("SELECT 1")] * n, SYNC)
+        check(kinds(out) == "1" * n + "Z", f"{len(out)} replies")
+
+
 @test("prepared statements: 1024, not 1025; portals: 256, not 257")
 def names(world):
     with Raw(world.gate.port) as c:

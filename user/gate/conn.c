@@ -364,6 +364,7 @@ static int client_messages(struct conn *c)
 			return r;
 		if (congested(c))
 			return unblock(c);
+		c->flush_asked = false;
 		r = next_message(c);
 
 		if (r == -EAGAIN)

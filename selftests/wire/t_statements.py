@@ -305,6 +305,21 @@ def belt(world):
     check(world.pg.psql("BEGIN READ ONLY; SELECT a FROM making; ROLLBACK"), "baseline: it works")
 
 
+@test("P40 P46 P53 attribute notation calls no function that is not allowed")
+def attribute_notation(world):
+    with Raw(world.gate.port) as c:
+        for text, rule in (("SELECT (5::bigint).pg_advisory_lock", "P46"),
+                           ("SELECT x.pg_advisory_lock FROM generate_series(5::bigint, 5) x", "P46"),
+                           ("SELECT ((ARRAY[5::bigint])[1]).pg_try_advisory_lock", "P46"),
+                           ("SELECT (0::float8).pg_sleep", "P53")):
+            # What it is without the gate: a call.
+            check(world.pg.psql(text).strip() in ("", "t"), f"{text} is no call")
+            e = error_of(c.ask(query(text)))
+            check(e and e["C"] == "42501" and rule in e["M"], (text, e))
+        out = c.ask(query("SELECT (o).row_to_json->>'id', o.id FROM orders o WHERE (o).id = 7"))
+        check(rows_of(out) == [["7", "7"]], out)
+
+
 @test("P35 a setting made by a function does not outlive its statement")
 def pinned(world):
     with Raw(world.gate.port) as c:

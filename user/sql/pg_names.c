@@ -33,6 +33,42 @@ bool pg_operator_known(const char *name)
 	return listed(name, pg_operator_names, n_pg_operator_names);
 }
 
+bool pg_attribute_known(const char *name)
+{
+	static const char *const prefixes[] = {"binary_upgrade_", "dblink", "pg_", "postgres_fdw_"};
+	static const char *const names[] = {
+		"brin_summarize_new_values",
+		"crosstab",
+		"crosstab2",
+		"crosstab3",
+		"crosstab4",
+		"currval",
+		"gin_clean_pending_list",
+		"http",
+		"http_delete",
+		"http_get",
+		"http_head",
+		"lo_close",
+		"lo_creat",
+		"lo_create",
+		"lo_import",
+		"lo_tell",
+		"lo_tell64",
+		"lo_unlink",
+		"nextval",
+		"setseed",
+		"ts_stat",
+		"txid_status",
+	};
+
+	if (listed(name, names, ARRAY_LEN(names)))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
+			return listed(name, pg_function_names, n_pg_function_names);
+	return true;
+}
+
 /* The first prefix that fits speaks, so the longer stands before the shorter. */
 static const struct {
 	const char *prefix;

@@ -22,6 +22,13 @@ extern const size_t n_pg_operator_names;
 bool pg_function_known(const char *schema, const char *name);
 bool pg_operator_known(const char *name);
 
+/*
+ * x.name and (x).name call a function with x as its only argument where x has no such column. A
+ * column may have nearly any name, so these are refused: the built-in functions that take one
+ * argument and do more than read, those of known extensions, and what PostgreSQL keeps for itself.
+ */
+bool pg_attribute_known(const char *name);
+
 /* Why a function that is not known is refused. Static. */
 struct pg_refusal {
 	const char *rule;

@@ -269,6 +269,30 @@ static int check_relation(struct pg_walk *w, const Node *node)
 	return 0;
 }
 
+/* A name behind a dot. */
+static int check_attribute(struct pg_walk *w, const char *name, int location)
+{
+	const struct pg_refusal *refusal;
+
+	if (pg_attribute_known(name))
+		return 0;
+	refusal = pg_function_refusal(name);
+	return deny_name(w, location, refusal->rule, name, refusal->why);
+}
+
+static int check_indirection(struct pg_walk *w, const Node *node)
+{
+	const A_Indirection *a = (const A_Indirection *)node;
+	int r = 0;
+
+	for (int i = 0; r == 0 && a->indirection && i < a->indirection->length; i++) {
+		const char *name = name_at(a->indirection, i);
+
+		r = name ? check_attribute(w, name, -1) : 0;
+	}
+	return r;
+}
+
 static int check_column(struct pg_walk *w, const Node *node)
 {
 	const ColumnRef *c = (const ColumnRef *)node;
@@ -276,7 +300,7 @@ static int check_column(struct pg_walk *w, const Node *node)
 
 	/* A relation's name in place of a column is the whole row. */
 	w->may_reach_secret |= last && !strcmp(last, SECRET_RELATION);
-	return 0;
+	return last && c->fields->length > 1 ? check_attribute(w, last, c->location) : 0;
 }
 
 static int check_star(struct pg_walk *w, const Node *node)
@@ -398,7 +422,9 @@ static const struct shape shapes[] = {
 	[T_ParamRef] = {true, NULL, {0}},
 	[T_A_Expr] = {true, check_expr, {AT(A_Expr, lexpr), AT(A_Expr, rexpr)}},
 	[T_A_Indices] = {true, NULL, {AT(A_Indices, lidx), AT(A_Indices, uidx)}},
-	[T_A_Indirection] = {true, NULL, {AT(A_Indirection, arg), AT(A_Indirection, indirection)}},
+	[T_A_Indirection] = {true,
+			     check_indirection,
+			     {AT(A_Indirection, arg), AT(A_Indirection, indirection)}},
 	[T_A_ArrayExpr] = {true, NULL, {AT(A_ArrayExpr, elements)}},
 	[T_BoolExpr] = {true, NULL, {AT(BoolExpr, args)}},
 	[T_NullTest] = {true, NULL, {AT(NullTest, arg)}},

@@ -349,3 +349,16 @@ def records(world):
     check(r["text"].endswith("'a\"b\\c\x01'"), r)
     (r,) = world.gate.wait_record("failed", of("SELECT nope"), start)
     check(r["verdict"] == "allow" and r["error"] == "42703", r)
+
+
+@test("records: a statement that is allowed, and refused because of where it stands")
+def records_of_place(world):
+    start = len(world.gate.records)
+    texts = (("DECLARE nowhere CURSOR FOR SELECT 1", "25P01"), ("EXECUTE no_such_name", "26000"),
+             ('PREPARE "pf:mine" AS SELECT 1', "42602"))
+    with Raw(world.gate.port) as c:
+        for text, state in texts:
+            check(error_of(c.ask(query(text)))["C"] == state, text)
+    for text, state in texts:
+        (r,) = world.gate.wait_record(text, lambda r, t=text: r.get("text") == t, start)
+        check((r["verdict"], r["executed"], r["error"]) == ("allow", False, state), r)

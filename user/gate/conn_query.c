@@ -158,6 +158,26 @@ static int verdict_gate(struct conn *c, const struct verdict *v)
 	return query_refuse(c, &v->result);
 }
 
+/* Allowed, and still not sent: recorded as that, with the error that the client is told. */
+static int refuse_here(struct conn *c, struct verdict *v, const struct pg_error *e)
+{
+	struct record_statement rec = {.db = c->ep->config->name,
+				       .conn = c->id,
+				       .verdict = v,
+				       .not_run = true,
+				       .error = e->sqlstate};
+
+	record_statement(&c->gate->recorder, &rec);
+	return push_error(c, e);
+}
+
+static int name_error(struct conn *c, struct verdict *v, const char *sqlstate, const char *message)
+{
+	const struct pg_error e = {.severity = "ERROR", .sqlstate = sqlstate, .message = message};
+
+	return refuse_here(c, v, &e);
+}
+
 /* SQL PREPARE and EXECUTE share the client's names with the protocol. 1 = go on, 0 = refused. */
 static int sql_name(struct conn *c, struct verdict *v, struct name **ret)
 {
@@ -167,18 +187,18 @@ static int sql_name(struct conn *c, struct verdict *v, struct name **ret)
 	if (v->result.kind == SQL_KIND_EXECUTE) {
 		if (known && known->sql)
 			return 1;
-		return query_error(c, "26000", "prepared statement does not exist");
+		return name_error(c, v, "26000", "prepared statement does not exist");
 	}
 	if (v->result.kind != SQL_KIND_PREPARE)
 		return 1;
 	if (known)
-		return query_error(c, "42P05", "prepared statement already exists");
+		return name_error(c, v, "42P05", "prepared statement already exists");
 	if (strncmp(name.p, UP_NAME_PREFIX, strlen(UP_NAME_PREFIX)) == 0)
-		return query_error(c, "42602", "pinfold: this name is reserved");
+		return name_error(c, v, "42602", "pinfold: this name is reserved");
 	int r = names_add(&c->statements, name, v, v->result.name, ret);
 
 	if (r == -E2BIG)
-		return query_error(c, "53400", "pinfold: too many prepared statements");
+		return name_error(c, v, "53400", "pinfold: too many prepared statements");
 	if (r < 0)
 		return r;
 	(*ret)->sql = true;
@@ -243,7 +263,7 @@ static int run_simple(struct conn *c, struct verdict *v)
 	const struct pg_error *e = tx_refuses(c, v);
 
 	if (e)
-		return push_error(c, e);
+		return refuse_here(c, v, e);
 	if (!tx_is_local(v))
 		return forward_simple(c, v);
 	struct record_statement rec = {.db = c->ep->config->name, .conn = c->id, .verdict = v};

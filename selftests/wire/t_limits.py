@@ -259,12 +259,15 @@ def cancel_flood(world):
             peer.take(1)
             return
         peer.welcome()
+        peer.until("S")
+        busy.set()
         peer.take(1 << 20)
+    busy = threading.Event()
     server = fake.Fake(script)
     gate = Gate(world.binary, server.port)
     with Raw(gate.port) as c:
         c.send(query("SELECT 1"))
-        wait_for("the statement is out", lambda: server.seen)
+        check(busy.wait(DEADLINE), "the statement did not come")
         for _ in range(50):
             cancel(gate, c)
         wait_for("one arrives", lambda: cancels)

@@ -285,7 +285,8 @@ static bool next_name(const char **in, char *out, size_t size)
 			closed = true;
 			break;
 		}
-		if (!quoted && strchr(", \t\n\r\f\"", *p))
+		/* Since 16 a vertical tab is white space too; here it ends nothing but the name. */
+		if (!quoted && strchr(", \t\n\r\f\v\"", *p))
 			break;
 		out[n++] = (char)(!quoted && *p >= 'A' && *p <= 'Z' ? *p + 32 : *p);
 	}

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What surrounds a session at its start and at its end: the caller's environment and descriptors,
-core dumps, and what the command has when it begins. Each test shows first,
+core dumps, host file systems that do not answer. Each test shows first,
 without Pinfold, that the attack works.
 
 usage: start.py --build DIR [TEST...]      (root, in a virtual machine, pinfoldd running)
@@ -9,6 +9,7 @@ usage: start.py --build DIR [TEST...]      (root, in a virtual machine, pinfoldd
 
 import argparse
 import atexit
+import ctypes
 import json
 import os
 import pwd
@@ -21,11 +22,12 @@ import sys
 import time
 import unittest
 
-from driver import world
+from driver import audit, world
 
 TOP = "/srv/pfs"
 POLICY, DATABASE_POLICY = "pfs", "pfs-database"
 SECONDS = 120
+MNT_DETACH = 2
 POLICY_TEXT = """\
 pinfold: 1
 name: {name}
@@ -336,6 +338,56 @@ class Manifest(Case):
                 depends = ("/proc/kcore", "/proc/1/fd/0")
                 self.assertEqual({r for p, r in out["files"].items() if p not in depends}, {"ok"})
             self.assertEqual([p for p, r in ins["files"].items() if r == "ok"], [])
+
+
+class NoAnswer(Case):
+    """A file system of the host whose server is dead: reads of it wait for ever."""
+
+    def mount(self, path):
+        os.makedirs(path, exist_ok=True)
+        subprocess.run(["modprobe", "fuse"], check=False)  # or built in
+        device = os.open("/dev/fuse", os.O_RDWR)
+        libc = ctypes.CDLL(None, use_errno=True)
+        options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other"
+        if libc.mount(b"pfs-dead", path.encode(), b"fuse", 0, options.encode()):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        self.addCleanup(os.close, device)  # that ends all that waits
+        self.addCleanup(libc.umount2, path.encode(), MNT_DETACH)
+        with subprocess.Popen(["stat", path], stdout=subprocess.DEVNULL) as waiting:
+            with self.assertRaises(subprocess.TimeoutExpired):
+                waiting.wait(timeout=5)
+            waiting.kill()
+
+    def test_somewhere(self):
+        """The session does without, and the log says so."""
+        path = f"{TOP}/dead"
+        self.mount(path)
+        log = audit.Log()
+        for uid in self.uids:
+            log.skip()
+            self.works(inside("true", uid=uid))
+            told = [r["text"] for r in log.records() if r.get("event") == "no-answer"]
+            self.assertEqual([path in text for text in told], [True])
+
+    def test_named(self):
+        """A policy that names it cannot hold; others can meanwhile."""
+        path = f"{TOP}/dead"
+        self.mount(path)
+        write_policy("pfs-dead", ["/", path], [f"{TOP}/work"])
+        with subprocess.Popen(["pinfold", "run", "--policy", "pfs-dead", "--", "true"],
+                              stderr=subprocess.PIPE, text=True, cwd=f"{TOP}/work") as starting:
+            self.works(inside("true"))
+            _, said = starting.communicate(timeout=SECONDS)
+        self.assertEqual(starting.returncode, 125, said)
+        self.assertIn(path, said)
+
+    def test_homes(self):
+        """Where the secrets of the homes are cannot be known: no session, and pinfoldd answers."""
+        self.mount("/home")
+        done = inside("true")
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("/home", done.stderr)
+        self.works(outside("pinfold", "ps", "--json"))
 
 
 def prepare(build):

@@ -288,6 +288,36 @@ static void test_missing_file_has_its_place(void **state)
 	assert_null(entries.v);
 }
 
+static struct policy_found *found_at(struct policy_rules *rules, struct policy_found *found,
+				     const char *path)
+{
+	const struct policy_rule *rule = at(rules, path);
+
+	assert_non_null(rule);
+	return &found[rule - rules->v];
+}
+
+/* A home that does not answer may do so later: a built-in secret in it stays denied then. */
+static void test_no_answer(void **state)
+{
+	struct world w;
+	struct policy_err err;
+
+	(void)state;
+	make_world(HEAD, NULL, &w);
+	for (size_t i = 0; i < w.rules.n; i++)
+		if (strncmp(w.rules.v[i].path, "/home/u", strlen("/home/u")) == 0)
+			w.found[i] = (struct policy_found){.error = ETIMEDOUT};
+	policy_entries_free(&w.entries);
+	assert_int_equal(policy_entries(&w.rules, w.found, &w.entries, &err), 0);
+	const struct pf_rule *e = entry(&w.entries, found_at(&w.rules, w.found, "/home")->ino,
+					policy_name_hash("u", 1));
+
+	assert_non_null(e);
+	assert_int_equal(e->rights & (R | W | X), 0);
+	free_world(&w);
+}
+
 /* Nothing is said of them but what the policy names, and nothing of the directories above that. */
 static void test_own_file_systems(void **state)
 {
@@ -429,6 +459,7 @@ int main(void)
 		cmocka_unit_test(test_way_is_sealed),
 		cmocka_unit_test(test_missing_paths),
 		cmocka_unit_test(test_missing_file_has_its_place),
+		cmocka_unit_test(test_no_answer),
 		cmocka_unit_test(test_own_file_systems),
 		cmocka_unit_test(test_one_inode_twice),
 		cmocka_unit_test(test_one_number_twice),

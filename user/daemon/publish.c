@@ -24,6 +24,11 @@ static int take_marks(const struct session *s, const json_t *results, size_t n,
 		return -EPROTO;
 	for (size_t i = 0; i < n; i++) {
 		found[i].error = (int)json_integer_value(json_array_get(results, i));
+		if (found[i].error == ETIMEDOUT && i < s->rules.n)
+			daemon_event(s->d, "no-answer",
+				     "session=%s %s: its file system does not "
+				     "answer, so the session does without",
+				     s->id, s->rules.v[i].path);
 		opened += found[i].error == 0;
 	}
 	int got = kern_marks_take(s->d->kern, s->cg.id, opened, marks);

@@ -93,8 +93,9 @@ struct session {
 	int init_pidfd;
 	pid_t init_pid;
 	struct watch *init_death;
-	int end_fd;  /* the file that takes the end of the command */
-	json_t *own; /* filesystems as pinfold-init told them */
+	int end_fd;    /* the file that takes the end of the command */
+	json_t *own;   /* filesystems as pinfold-init told them */
+	json_t *homes; /* what it found in /home */
 	struct pf_own_fs own_fs[OWN_FS_MAX];
 	size_t n_own_fs;
 

@@ -56,6 +56,7 @@ static void free_start(struct session *s)
 		fd_close(&s->fds[i]);
 	json_decref(s->request);
 	json_decref(s->own);
+	json_decref(s->homes);
 	json_decref(s->addresses);
 	policy_rules_free(&s->rules);
 	policy_free(s->policy);

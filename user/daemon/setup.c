@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <dirent.h>
 
 #include "base/buf.h"
 #include "base/fd.h"
@@ -159,24 +158,26 @@ static int add_name(struct names *l, char *name)
 
 /*
  * Home directories, where the built-in secrets are: the caller's before others, which may be so
- * many that all of them is denied, then root's, and all of /home.
+ * many that all of them is denied, then root's, and all of /home, which pinfold-init has read: it
+ * may be on a server that does not answer, and nothing here waits for one.
  */
 static int find_homes(const struct session *s, struct names *homes)
 {
-	DIR *dir = opendir("/home");
+	size_t i;
+	json_t *name;
 	int r = add_name(homes, strdup(s->owner.home));
 
 	if (r == 0)
 		r = add_name(homes, strdup("/root"));
-	for (struct dirent *e = dir ? readdir(dir) : NULL; e && r == 0; e = readdir(dir)) {
+	json_array_foreach(s->homes, i, name)
+	{
 		char *path = NULL;
 
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		r = asprintf(&path, "/home/%s", e->d_name) < 0 ? -ENOMEM : add_name(homes, path);
+		if (r == 0)
+			r = asprintf(&path, "/home/%s", json_string_value(name)) < 0
+				    ? -ENOMEM
+				    : add_name(homes, path);
 	}
-	if (dir)
-		closedir(dir);
 	return r;
 }
 

@@ -114,6 +114,7 @@ static void on_ready(struct session *s, json_t *ready)
 	struct policy_err err = {0};
 
 	s->own = json_incref(json_object_get(ready, "own"));
+	s->homes = json_incref(json_object_get(ready, "homes"));
 	json_t *msg = setup_mark(s, &err);
 
 	if (!msg && err.text[0])

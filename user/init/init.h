@@ -78,11 +78,23 @@ int files_make(const struct setup *s, struct failure *f) __must_check;
 int files_write_ca(const char *pem, struct failure *f) __must_check;
 
 /*
+ * bounded.c: run work in a child that shares the descriptors, but not the memory, of pid 1;
+ * *progress is in memory shared with it, and changes with every step. 0, or -ETIMEDOUT: a step took
+ * too long and the child is dead; -EUCLEAN: and it cannot even be killed, so that it may still act.
+ */
+int bounded(void (*work)(void *arg), void *arg, const volatile size_t *progress) __must_check;
+
+/* homes.c: the names in /home, as a JSON array; NULL with a text in f. */
+json_t *homes_list(struct failure *f);
+
+/*
  * marks.c: open the rule paths of {"paths":[..],"own":[..],"as_caller":b} in order, so that the
  * kernel notes who they are, and hold them for as long as the session lives. as_caller: the first
- * list with the rights of the caller. The reply has, for each path, 0 or a positive errno.
+ * list with the rights of the caller. The reply has, for each path, 0 or a positive errno, which is
+ * ETIMEDOUT where a file system did not answer.
  */
-int marks_make(const json_t *mark, const struct setup *s, json_t **ret_results) __must_check;
+int marks_make(const json_t *mark, const struct setup *s, json_t **ret_results,
+	       struct failure *f) __must_check;
 
 /* priv.c: identities and capabilities. */
 int priv_borrow(const struct setup *s) __must_check; /* act with the caller's rights ... */

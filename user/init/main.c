@@ -78,14 +78,14 @@ static int build(const struct setup *s, struct failure *f)
 }
 
 /* {"mark":..} -> {"marked":[0,errno,..]}, then wait for {"go":..}. */
-static int answer_marks(const struct setup *s, json_t **ret_go)
+static int answer_marks(const struct setup *s, json_t **ret_go, struct failure *f)
 {
 	json_t *msg = NULL, *results = NULL;
 	int r = msg_recv(INIT_FD_DAEMON, INIT_MSG_MAX, &msg);
 
 	if (r < 0)
 		return r;
-	r = marks_make(json_object_get(msg, "mark"), s, &results);
+	r = marks_make(json_object_get(msg, "mark"), s, &results, f);
 	json_decref(msg);
 	if (r == 0)
 		r = msg_send(INIT_FD_DAEMON, json_pack("{s:o}", "marked", results));
@@ -106,9 +106,14 @@ static int prepare(struct setup *s, json_t **ret_go, struct failure *f)
 	r = build(s, f);
 	if (r < 0)
 		return r;
-	r = msg_send(INIT_FD_DAEMON, json_pack("{s:{s:o}}", "ready", "own", mounts_own()));
+	json_t *homes = homes_list(f);
+
+	if (!homes)
+		return -ENOMEM;
+	r = msg_send(INIT_FD_DAEMON,
+		     json_pack("{s:{s:o, s:o}}", "ready", "own", mounts_own(), "homes", homes));
 	if (r == 0)
-		r = answer_marks(s, ret_go);
+		r = answer_marks(s, ret_go, f);
 	return r < 0 ? fail(f, -r, "the daemon went away during the start") : 0;
 }
 

@@ -2,7 +2,7 @@
 /*
  * Rule paths become file identities: the kernel notes the inode of every file that pid 1 opens
  * (pf_marks). The descriptors are held until the session ends, since an inode that is evicted may
- * come back under another number.
+ * come back under another number. A path whose file system does not answer has no mark.
  */
 #include "init/init.h"
 
@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -28,76 +30,156 @@ static int hold(const char *path, bool plain)
 	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
 }
 
+/* One path, in memory that is shared with the child that opens it. */
+struct slot {
+	int held;  /* descriptor, -1: none yet */
+	int error; /* positive errno; ETIMEDOUT: not to be tried again */
+	bool plain;
+};
+
+/* A child works through all of them; after one that hangs, another child does, from the start. */
+struct job {
+	const struct setup *s;
+	const char **paths;   /* owned array of borrowed strings */
+	size_t n, n_borrowed; /* the first of them with the caller's rights */
+	volatile size_t *at;  /* shared: the slot in work */
+	struct slot *slots;   /* shared */
+	size_t shared;	      /* bytes, of both */
+};
+
+static int hold_once(struct slot *slot, const char *path)
+{
+	if (slot->held < 0)
+		slot->held = hold(path, slot->plain);
+	return slot->held < 0 ? -errno : 0;
+}
+
 /*
  * Open path for holding, then once more for the mark. Returns 0 when the mark was made. Devices and
  * sockets have no mark: opening them may act.
  */
-static int mark_one(const char *path, bool plain)
+static int mark_one(struct slot *slot, const char *path)
 {
 	struct stat st;
 	char self[64]; /* "/proc/self/fd/" and an int */
-	__cleanup_fd int held = hold(path, plain);
+	int r = hold_once(slot, path);
 
-	if (held < 0 || fstat(held, &st) < 0)
+	if (r < 0)
+		return r;
+	if (fstat(slot->held, &st) < 0)
 		return -errno;
 	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
 		return -ENODEV;
-	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", held);
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", slot->held);
 	__cleanup_fd int fd = open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
-	if (fd < 0)
-		return -errno;
-	(void)TAKE_FD(held); /* until pid 1 ends */
-	return 0;
+	return fd < 0 ? -errno : 0;
 }
 
-/* plain: a list of booleans beside paths; NULL: none is. */
-static int mark_all(json_t *paths, const json_t *plain, json_t *results)
+/* In the child. It exits early, with something else than 0, when it cannot change its identity. */
+static void mark_all(void *arg)
+{
+	struct job *j = arg;
+
+	if (j->n_borrowed > 0 && priv_borrow(j->s) < 0)
+		_exit(1);
+	for (size_t i = 0; i < j->n; i++) {
+		if (i > 0 && i == j->n_borrowed && priv_return() < 0)
+			_exit(1);
+		*j->at = i;
+		if (j->slots[i].error != ETIMEDOUT)
+			j->slots[i].error = -mark_one(&j->slots[i], j->paths[i]);
+	}
+}
+
+/* Each child numbers the marks that it leaves from 0: what an earlier one left is overwritten. */
+static int run(struct job *j, struct failure *f)
+{
+	for (;;) {
+		int r = bounded(mark_all, j, j->at);
+
+		if (r == -EUCLEAN)
+			return fail(
+				f, ETIMEDOUT,
+				"cannot open %s: its file system does not answer, and the attempt "
+				"cannot be ended",
+				j->paths[*j->at]);
+		if (r != -ETIMEDOUT)
+			return r;
+		j->slots[*j->at].error = ETIMEDOUT;
+	}
+}
+
+static int add(struct job *j, const json_t *paths, const json_t *plain)
 {
 	size_t i;
 	json_t *path;
 
-	json_array_foreach(paths, i, path)
+	json_array_foreach((json_t *)paths, i, path)
 	{
-		const char *p = json_string_value(path);
-		int r = p ? mark_one(p, json_is_true(json_array_get(plain, i))) : -EBADMSG;
-
-		if (json_array_append_new(results, json_integer(-r)) < 0)
-			return -ENOMEM;
+		j->paths[j->n] = json_string_value(path);
+		j->slots[j->n] =
+			(struct slot){.held = -1, .plain = json_is_true(json_array_get(plain, i))};
+		if (!j->paths[j->n++])
+			return -EBADMSG;
 	}
 	return 0;
 }
 
-static int mark_rules(const json_t *mark, json_t *results)
+static int job_make(struct job *j, const json_t *mark)
 {
-	return mark_all(json_object_get(mark, "paths"), json_object_get(mark, "plain"), results);
+	const json_t *paths = json_object_get(mark, "paths"), *own = json_object_get(mark, "own");
+	size_t n = json_array_size(paths) + json_array_size(own);
+
+	j->paths = calloc(n + 1, sizeof(*j->paths));
+	j->shared = sizeof(*j->at) + n * sizeof(*j->slots);
+	void *shared =
+		mmap(NULL, j->shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (!j->paths || shared == MAP_FAILED)
+		return -ENOMEM;
+	j->at = shared;
+	j->slots = (struct slot *)((size_t *)shared + 1);
+	int r = add(j, paths, json_object_get(mark, "plain"));
+
+	if (json_is_true(json_object_get(mark, "as_caller")))
+		j->n_borrowed = j->n;
+	return r < 0 ? r : add(j, own, NULL);
 }
 
-static int mark_as_caller(const json_t *mark, const struct setup *s, json_t *results)
+static void job_free(struct job *j)
 {
-	int r = priv_borrow(s);
-
-	if (r == 0)
-		r = mark_rules(mark, results);
-	int back = priv_return();
-
-	return r < 0 ? r : back;
+	free(j->paths);
+	if (j->at)
+		munmap((void *)j->at, j->shared);
 }
 
-int marks_make(const json_t *mark, const struct setup *s, json_t **ret_results)
+static json_t *results(const struct job *j)
 {
-	bool as_caller = json_is_true(json_object_get(mark, "as_caller"));
-	json_t *results = json_array();
-	int r = results ? 0 : -ENOMEM;
+	json_t *list = json_array();
+
+	for (size_t i = 0; list && i < j->n; i++)
+		if (json_array_append_new(list, json_integer(j->slots[i].error)) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	return list;
+}
+
+int marks_make(const json_t *mark, const struct setup *s, json_t **ret_results, struct failure *f)
+{
+	struct job j = {.s = s};
+	int r = job_make(&j, mark);
 
 	if (r == 0)
-		r = as_caller ? mark_as_caller(mark, s, results) : mark_rules(mark, results);
-	if (r == 0)
-		r = mark_all(json_object_get(mark, "own"), NULL, results);
-	if (r < 0) {
-		json_decref(results);
-		return r;
-	}
-	*ret_results = results;
+		r = run(&j, f);
+	json_t *list = r == 0 ? results(&j) : NULL;
+
+	job_free(&j);
+	if (r == 0 && !list)
+		r = -ENOMEM;
+	if (r < 0)
+		return fail(f, -r, "cannot open the paths of the policy: %s", strerror(-r));
+	*ret_results = list;
 	return 0;
 }

@@ -106,7 +106,8 @@ static void put_name(struct builder *b, const struct policy_rule *rule)
 			return;
 		}
 		/* who opened the paths has the session's rights: it cannot get in either */
-		if (built_in && b->found[dir].error != ENOENT && b->found[dir].error != ENOTDIR)
+		if (built_in && b->found[dir].error != ENOENT && b->found[dir].error != ENOTDIR &&
+		    b->found[dir].error != ETIMEDOUT)
 			return;
 		len = up;
 	}

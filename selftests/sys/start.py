@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What surrounds a session at its start and at its end: the caller's environment and descriptors,
-core dumps, host file systems that do not answer. Each test shows first,
+core dumps, host file systems that do not answer, directories that fold case. Each test shows first,
 without Pinfold, that the attack works.
 
 usage: start.py --build DIR [TEST...]      (root, in a virtual machine, pinfoldd running)
@@ -388,6 +388,55 @@ class NoAnswer(Case):
         self.assertEqual(done.returncode, 125)
         self.assertIn("/home", done.stderr)
         self.works(outside("pinfold", "ps", "--json"))
+
+
+class Casefold(Case):
+    """Directories in which .GIT is .git: what is denied by name would have other names there."""
+
+    top = f"{TOP}/folding"
+
+    @classmethod
+    def setUpClass(cls):
+        image = f"{TOP}/folding.img"
+        with open(image, "wb") as f:
+            f.truncate(16 << 20)
+        os.makedirs(cls.top)
+        world.run("modprobe", "loop", check=False)
+        world.run("mkfs.ext4", "-q", "-F", "-O", "casefold", image)
+        world.run("mount", "-o", "loop", image, cls.top)
+        for name in ("plain", "folds"):
+            os.mkdir(f"{cls.top}/{name}")
+        world.run("chattr", "+F", f"{cls.top}/folds")
+        for name in ("plain", "folds"):
+            os.makedirs(f"{cls.top}/{name}/empty")
+            os.chmod(f"{cls.top}/{name}", 0o777)
+            os.chown(f"{cls.top}/{name}/empty", world.UID, -1)
+
+    @classmethod
+    def tearDownClass(cls):
+        world.run("umount", cls.top)
+
+    def deny(self, name):
+        path = f"{self.top}/{name}"
+        write_policy(f"pfs-{name}", ["/"], [path], f"  deny: [ {path}/.git ]\n")
+        return f"pfs-{name}", ("sh", "-c", f"echo x >{path}/.GIT")
+
+    def test_refused(self):
+        put(f"{self.top}/folds/.Twin", "x")
+        self.assertTrue(os.path.exists(f"{self.top}/folds/.TWIN"))
+        policy, write = self.deny("folds")
+        done = inside(*write, policy=policy)
+        self.assertEqual(done.returncode, 125)
+        self.assertIn("upper and lower case", done.stderr)
+        self.assertFalse(os.path.exists(f"{self.top}/folds/.git"))
+
+    def test_plain(self):
+        policy, write = self.deny("plain")
+        self.works(inside(*write, policy=policy))
+        self.assertTrue(os.path.exists(f"{self.top}/plain/.GIT"))
+        done = inside("sh", "-c", f"echo x >{self.top}/plain/.git", policy=policy)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertFalse(os.path.exists(f"{self.top}/plain/.git"))
 
 
 def prepare(build):

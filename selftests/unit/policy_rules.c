@@ -297,6 +297,29 @@ static struct policy_found *found_at(struct policy_rules *rules, struct policy_f
 	return &found[rule - rules->v];
 }
 
+/* What is denied by name must have one name only. */
+static void test_names_that_fold(void **state)
+{
+	__cleanup_policy_rules struct policy_rules rules = {0};
+	__cleanup_policy_entries struct policy_entries entries = {0};
+	struct policy_err err;
+
+	(void)state;
+	make(HEAD "files:\n  write: [ /srv/a ]\n  deny: [ /srv/a/.git ]\n", &rules);
+	__cleanup_free struct policy_found *found = find(&rules, NULL);
+
+	/* there is no rule by name in this one */
+	found_at(&rules, found, "/srv/a/.git")->folds = true;
+	assert_int_equal(policy_entries(&rules, found, &entries, &err), 0);
+	policy_entries_free(&entries);
+	found_at(&rules, found, "/srv/a")->folds = true;
+	assert_int_equal(policy_entries(&rules, found, &entries, &err), -EINVAL);
+	assert_int_equal(err.code, POLICY_E_FILE);
+	assert_int_equal(err.line, 5);
+	assert_non_null(strstr(err.text, "/srv/a/.git"));
+	assert_non_null(strstr(err.text, "upper and lower case"));
+}
+
 /* A home that does not answer may do so later: a built-in secret in it stays denied then. */
 static void test_no_answer(void **state)
 {
@@ -459,6 +482,7 @@ int main(void)
 		cmocka_unit_test(test_way_is_sealed),
 		cmocka_unit_test(test_missing_paths),
 		cmocka_unit_test(test_missing_file_has_its_place),
+		cmocka_unit_test(test_names_that_fold),
 		cmocka_unit_test(test_no_answer),
 		cmocka_unit_test(test_own_file_systems),
 		cmocka_unit_test(test_one_inode_twice),

@@ -23,7 +23,10 @@ static int take_marks(const struct session *s, const json_t *results, size_t n,
 	if (json_array_size(results) != n)
 		return -EPROTO;
 	for (size_t i = 0; i < n; i++) {
-		found[i].error = (int)json_integer_value(json_array_get(results, i));
+		int told = (int)json_integer_value(json_array_get(results, i));
+
+		found[i].folds = told < 0;
+		found[i].error = told < 0 ? 0 : told;
 		if (found[i].error == ETIMEDOUT && i < s->rules.n)
 			daemon_event(s->d, "no-answer",
 				     "session=%s %s: its file system does not "

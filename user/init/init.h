@@ -91,7 +91,8 @@ json_t *homes_list(struct failure *f);
  * marks.c: open the rule paths of {"paths":[..],"own":[..],"as_caller":b} in order, so that the
  * kernel notes who they are, and hold them for as long as the session lives. as_caller: the first
  * list with the rights of the caller. The reply has, for each path, 0 or a positive errno, which is
- * ETIMEDOUT where a file system did not answer.
+ * ETIMEDOUT where a file system did not answer; or -1: opened, and it is a directory that does not
+ * tell names apart by case alone.
  */
 int marks_make(const json_t *mark, const struct setup *s, json_t **ret_results,
 	       struct failure *f) __must_check;

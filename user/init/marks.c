@@ -8,12 +8,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -30,11 +34,17 @@ static int hold(const char *path, bool plain)
 	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
 }
 
+#ifndef HFSPLUS_MAGIC
+#define HFSPLUS_MAGIC 0x482b
+#define HFS_MAGIC 0x4244
+#endif
+
 /* One path, in memory that is shared with the child that opens it. */
 struct slot {
 	int held;  /* descriptor, -1: none yet */
 	int error; /* positive errno; ETIMEDOUT: not to be tried again */
 	bool plain;
+	bool folds; /* names, in this directory */
 };
 
 /* A child works through all of them; after one that hangs, another child does, from the start. */
@@ -46,6 +56,26 @@ struct job {
 	struct slot *slots;   /* shared */
 	size_t shared;	      /* bytes, of both */
 };
+
+/*
+ * Is a name the same in upper and lower case here? Some file systems always do that; others say
+ * which directories do.
+ */
+static bool folds_names(int dir)
+{
+	static const long always[] = {MSDOS_SUPER_MAGIC, EXFAT_SUPER_MAGIC, 0x7366746e /* ntfs3 */,
+				      CIFS_SUPER_MAGIC,	 SMB2_SUPER_MAGIC,  HFSPLUS_MAGIC,
+				      HFS_MAGIC};
+	int flags = 0;
+	struct statfs fs;
+
+	if (fstatfs(dir, &fs) < 0)
+		return true; /* not known: as if it did */
+	for (size_t i = 0; i < ARRAY_LEN(always); i++)
+		if (fs.f_type == always[i])
+			return true;
+	return ioctl(dir, FS_IOC_GETFLAGS, &flags) == 0 && flags & FS_CASEFOLD_FL;
+}
 
 static int hold_once(struct slot *slot, const char *path)
 {
@@ -73,7 +103,10 @@ static int mark_one(struct slot *slot, const char *path)
 	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", slot->held);
 	__cleanup_fd int fd = open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
-	return fd < 0 ? -errno : 0;
+	if (fd < 0)
+		return -errno;
+	slot->folds = S_ISDIR(st.st_mode) && folds_names(fd);
+	return 0;
 }
 
 /* In the child. It exits early, with something else than 0, when it cannot change its identity. */
@@ -159,7 +192,8 @@ static json_t *results(const struct job *j)
 	json_t *list = json_array();
 
 	for (size_t i = 0; list && i < j->n; i++)
-		if (json_array_append_new(list, json_integer(j->slots[i].error)) < 0) {
+		if (json_array_append_new(
+			    list, json_integer(j->slots[i].folds ? -1 : j->slots[i].error)) < 0) {
 			json_decref(list);
 			return NULL;
 		}

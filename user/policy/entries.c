@@ -78,11 +78,22 @@ static void put(struct builder *b, const struct policy_found *at, uint64_t name,
 	};
 }
 
+/* The kernel side knows names by their bytes, and there the same entry has others too. */
+static int folds(const struct policy_rules *rules, const struct policy_rule *rule, size_t dir,
+		 struct policy_err *err)
+{
+	return policy_error(
+		err, rule->mark, POLICY_E_FILE,
+		"cannot deny %s: names in %s are the same in upper and lower case, so a "
+		"denied one could be spelt another way; deny that directory as a whole",
+		policy_quote(rule->path).text, policy_quote(rules->v[dir].path).text);
+}
+
 /*
  * Deny by name: the entry of the path's last component in its parent or, where the parent is
  * missing too, the first missing component on the way.
  */
-static void put_name(struct builder *b, const struct policy_rule *rule)
+static int put_name(struct builder *b, const struct policy_rule *rule, struct policy_err *err)
 {
 	const struct pf_rule value = {.id = rule->id};
 	size_t len = strlen(rule->path);
@@ -94,23 +105,26 @@ static void put_name(struct builder *b, const struct policy_rule *rule)
 		const char *name = rule->path + up + (up > 1);
 
 		if (dir == b->rules->n)
-			return; /* in an own file system: empty, and nobody else's */
+			return 0; /* in an own file system: empty, and nobody else's */
 		if (b->found[dir].error == 0) {
 			/* made there later by the session itself, it is no secret of ours */
 			if (built_in && !first && b->rules->v[dir].rights & PF_R_WRITE)
-				return;
+				return 0;
+			if (b->found[dir].folds)
+				return folds(b->rules, rule, dir, err);
 			b->carries[dir] = true;
 			put(b, &b->found[dir],
 			    policy_name_hash(name, len - (size_t)(name - rule->path)), &value,
 			    true);
-			return;
+			return 0;
 		}
 		/* who opened the paths has the session's rights: it cannot get in either */
 		if (built_in && b->found[dir].error != ENOENT && b->found[dir].error != ENOTDIR &&
 		    b->found[dir].error != ETIMEDOUT)
-			return;
+			return 0;
 		len = up;
 	}
+	return 0;
 }
 
 static void put_inode(struct builder *b, size_t i)
@@ -226,8 +240,10 @@ int policy_entries(const struct policy_rules *rules, const struct policy_found *
 	struct builder b = {.rules = rules, .found = found, .carries = carries, .v = drafts};
 
 	for (size_t i = 0; i < rules->n; i++)
-		if (rules->v[i].deny)
-			put_name(&b, &rules->v[i]);
+		if (rules->v[i].deny && r == 0)
+			r = put_name(&b, &rules->v[i], err);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < rules->n; i++)
 		put_inode(&b, i);
 	sort_and_merge(&b);

@@ -224,6 +224,7 @@ struct policy_found {
 	uint64_t ino; /* from pf_marks */
 	uint32_t dev;
 	uint32_t self;
+	bool folds; /* a directory that does not tell names apart by case alone */
 };
 
 struct policy_entry {
@@ -242,7 +243,8 @@ struct policy_entries {
  * denied when it is made or replaced later. Where the parent is missing as well, the first missing
  * name on the way is what is denied (built-in secrets below a writable directory apart: they wait
  * for the parent). Two paths with one inode: denied if one of them is, else the rights of both.
- * 0, or -EINVAL with *err (POLICY_E_FILE at the item that is missing, POLICY_E_LIMIT), -ENOMEM.
+ * 0, or -EINVAL with *err (POLICY_E_FILE at the item that is missing, or that would be denied by
+ * name where one name has many spellings; POLICY_E_LIMIT), -ENOMEM.
  */
 int policy_entries(const struct policy_rules *rules, const struct policy_found *found,
 		   struct policy_entries *ret, struct policy_err *err) __must_check;

@@ -458,6 +458,12 @@ static __always_inline bool ioctl_changes(__u32 cmd)
 	return cmd >> 30 == 2; /* _IOC_READ alone */
 }
 
+/* Flags of a directory decide how the names in it compare; rules go by names. */
+static __always_inline bool ioctl_folds_case(__u32 type, __u32 cmd)
+{
+	return type == S_IFDIR && (cmd == 0x40086602 || cmd == 0x40046602); /* FS_IOC_SETFLAGS */
+}
+
 #define TIOCSTI 0x5412u
 #define TIOCLINUX 0x541cu
 
@@ -475,7 +481,8 @@ static __always_inline int decide_ioctl(const struct file *f, __u32 cmd)
 	type = inode ? inode->i_mode & S_IFMT : 0;
 	if ((type != S_IFREG && type != S_IFDIR) || ioctl_reads(cmd))
 		return 0;
-	if (!ioctl_changes(cmd) && d->d_sb->s_magic != PROC_MAGIC && !pf_is_placeless(d, d->d_sb))
+	if (ioctl_folds_case(type, cmd) ||
+	    (!ioctl_changes(cmd) && d->d_sb->s_magic != PROC_MAGIC && !pf_is_placeless(d, d->d_sb)))
 		return pf_never(&me, PF_HOOK_FILE_IOCTL, d, PF_REASON_FORBIDDEN, cmd);
 	return decide_change(PF_HOOK_FILE_IOCTL, d);
 }

@@ -438,6 +438,16 @@ class Casefold(Case):
         self.assertNotEqual(done.returncode, 0)
         self.assertFalse(os.path.exists(f"{self.top}/plain/.git"))
 
+    def test_later(self):
+        """A session makes no directory so, not even one of its own."""
+        policy, _ = self.deny("plain")
+        path = f"{self.top}/plain/empty"
+        for uid in self.uids:
+            done = inside("chattr", "+F", path, policy=policy, uid=uid)
+            self.assertNotEqual(done.returncode, 0)
+            self.works(outside("chattr", "+F", path, uid=uid))
+            self.works(outside("chattr", "-F", path, uid=uid))
+
 
 def prepare(build):
     world.make_user()

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # The escape catalogue on this kernel: installs the product, starts pinfoldd and lets drive.py attack, then
-# kills Pinfold's processes at random points (kill9.py) and looks at what surrounds a session (start.py). Run it in a virtual machine, as root
-# (vmtest/vmtest.sh -- selftests/sys/run.sh): it changes the system's users, addresses and mounts.
+# kills Pinfold's processes at random points (kill9.py) and looks at what surrounds a session (start.py).
+# Run it in a virtual machine, as root (vmtest/vmtest.sh -- selftests/sys/run.sh): it changes the system's
+# users, addresses and mounts.
 #
 # Arguments go to drive.py, and leave the others out. PF_KILLS: rounds of it (25; the matrix has four
 # kernels), PF_RACE_TRIES and PF_OPEN_TRIES: see rows.tsv. Results: $VMTEST_OUT/sys.tsv.

@@ -449,6 +449,36 @@ class Casefold(Case):
             self.works(outside("chattr", "-F", path, uid=uid))
 
 
+class LinkedVarTmp(Case):
+    """Where /var/tmp is a link, the filesystem that it leads to does not become the session's."""
+
+    def setUp(self):
+        self.disk = f"{TOP}/disk"
+        os.makedirs(self.disk)
+        world.run("mount", "-t", "tmpfs", "-o", "mode=1777", "disk", self.disk)
+        shutil.rmtree("/var/tmp")
+        os.symlink(self.disk, "/var/tmp")
+
+    def tearDown(self):
+        os.unlink("/var/tmp")
+        os.mkdir("/var/tmp")
+        os.chmod("/var/tmp", 0o1777)
+        world.run("umount", self.disk)
+        os.rmdir(self.disk)
+
+    def test_denied(self):
+        write_policy("pfs-few", ["/usr", "/etc"], [f"{TOP}/work"])
+        for uid in self.uids:
+            for path in (f"{self.disk}/x", "/var/tmp/x"):
+                write = ("sh", "-c", f"echo x >{path}")
+                self.works(outside(*write, uid=uid))
+                os.unlink(path)
+                done = inside(*write, policy="pfs-few", uid=uid)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertFalse(os.path.exists(path), done.stderr)
+            self.works(inside("sh", "-c", "echo x >/tmp/x", policy="pfs-few", uid=uid))
+
+
 def prepare(build):
     world.make_user()
     for name, mode in (("work", 0o777), ("tools", 0o755)):

@@ -91,26 +91,35 @@ static const struct own_fs {
 /* Pins, logs, policies with their secrets: /run, with the sockets, is covered anyway. */
 static const char *const hidden[] = {"/sys/fs/bpf", "/var/log/pinfold", "/etc/pinfold"};
 
+/* A symbolic link (/var/tmp to /tmp, say) is none: what it leads to is covered, or not, as itself. */
+static bool is_directory(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 json_t *mounts_own(void)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; list && i < ARRAY_LEN(own_fs); i++)
+	for (size_t i = 0; list && i < ARRAY_LEN(own_fs); i++) {
+		if (!is_directory(own_fs[i].path)) /* not mounted: the host's */
+			continue;
 		if (json_array_append_new(list, json_pack("{s:s, s:s}", "path", own_fs[i].path,
 							  "rights", own_fs[i].rights)) < 0) {
 			json_decref(list);
 			return NULL;
 		}
+	}
 	return list;
 }
 
-/* A directory that is a symbolic link (/var/tmp to /tmp, say) is covered where it leads to. */
 static int mount_own(const struct own_fs *fs, uint64_t disk)
 {
 	char options[160]; /* the longest of the table is 45, plus ",size=" and 20 digits */
-	struct stat st;
 
-	if (lstat(fs->path, &st) < 0 || !S_ISDIR(st.st_mode))
+	if (!is_directory(fs->path))
 		return fs->optional ? 0 : -ENOTDIR;
 	(void)snprintf(options, sizeof(options), "%s", fs->options ? fs->options : "");
 	if (fs->sized)

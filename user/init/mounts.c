@@ -91,7 +91,8 @@ static const struct own_fs {
 /* Pins, logs, policies with their secrets: /run, with the sockets, is covered anyway. */
 static const char *const hidden[] = {"/sys/fs/bpf", "/var/log/pinfold", "/etc/pinfold"};
 
-/* A symbolic link (/var/tmp to /tmp, say) is none: what it leads to is covered, or not, as itself. */
+/* A symbolic link (/var/tmp to /tmp, say) is none: what it leads to is covered, or not, as itself.
+ */
 static bool is_directory(const char *path)
 {
 	struct stat st;

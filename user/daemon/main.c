@@ -29,6 +29,9 @@
 #define HOUSEKEEPING_MS 5000
 /* Of a user who is not root, unless the command line says otherwise. */
 #define SESSIONS_PER_USER 256
+/* A refusal that another try would only repeat: this kernel cannot enforce, or the pins are of
+ * another ABI. dist/pinfoldd.service knows the number. */
+#define EXIT_REFUSED 78
 
 void daemon_audit(struct daemon *d, json_t *record)
 {
@@ -325,6 +328,14 @@ static int parse(int argc, char **argv, struct options *o, int *status)
 	return 0;
 }
 
+/* The unit tries again after 1, not after EXIT_REFUSED: see there. */
+static int exit_status(int r)
+{
+	if (r == -EPROTO || r == -EOPNOTSUPP)
+		return EXIT_REFUSED;
+	return r < 0 ? 1 : 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = {.level = LOG_LEVEL_INFO, .sessions_per_user = SESSIONS_PER_USER};
@@ -333,5 +344,5 @@ int main(int argc, char **argv)
 	if (parse(argc, argv, &o, &status) != 0)
 		return status;
 	log_setup("pinfoldd", o.level);
-	return (o.take_out ? unload() : run_daemon(o.sessions_per_user)) < 0 ? 1 : 0;
+	return exit_status(o.take_out ? unload() : run_daemon(o.sessions_per_user));
 }

@@ -202,6 +202,16 @@ static void on_hangup(uv_signal_t *sig, int number)
 		daemon_event(d, "log-reopened", "%s", AUDIT_FILE);
 }
 
+/* A log that is rotated while the programs load: kept for the loop, or it would end us. */
+static void hold_hangup(int how)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigprocmask(how, &set, NULL); /* fails only for a bad how */
+}
+
 static int serve(struct daemon *d)
 {
 	uv_signal_t term, interrupt, hangup;
@@ -221,6 +231,7 @@ static int serve(struct daemon *d)
 		if (uv_signal_start(signals[i].handle, signals[i].fn, signals[i].number) < 0)
 			return -ENOMEM;
 	}
+	hold_hangup(SIG_UNBLOCK);
 	d->minute = alarm_new(d->loop, HOUSEKEEPING_MS, HOUSEKEEPING_MS, housekeeping, d);
 	daemon_event(d, "started", "version %s on %s", PF_VERSION, d->report.release);
 	int r = notify_ready();
@@ -240,6 +251,7 @@ static int run_daemon(size_t sessions_per_user)
 	list_init(&d.hellos);
 	json_set_alloc_funcs(malloc, wiping_free);
 	(void)signal(SIGPIPE, SIG_IGN);
+	hold_hangup(SIG_BLOCK);
 	(void)umask(022);
 	int r = d.loop ? core_never() : -ENOMEM;
 

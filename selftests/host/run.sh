@@ -3,7 +3,7 @@
 # The installed product as a host's operator has it: the unit under a real systemd, limits, log rotation, a
 # full disk, terminals, upgrade and removal. Installs into the system it runs on, so run it in a virtual
 # machine: vmtest/vmtest.sh -k 7 -s -- selftests/host/run.sh [PATTERN...]
-# A pattern picks tests by name; the first ones ("start") are always needed.
+# A pattern picks tests by name; the first ones ("start:") are always needed.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 build=${PF_BUILD:-build/gcc}
@@ -13,7 +13,7 @@ build=${PF_BUILD:-build/gcc}
 	exit 1
 }
 # The distribution's python.
-/usr/bin/python3 -B selftests/host/main.py "$PWD/$build" ${1:+start "$@"}
+/usr/bin/python3 -B selftests/host/main.py "$PWD/$build" ${1:+start: "$@"}
 status=$?
 journalctl -q --no-pager -u pinfoldd >"${VMTEST_OUT:-/tmp}/host-journal.log" 2>&1
 cp -f /var/log/pinfold/audit.jsonl "${VMTEST_OUT:-/tmp}/host-audit.jsonl" 2>/dev/null

@@ -2,6 +2,7 @@
 """What a shell and a terminal see of "pinfold run" is what they see of the command alone: each test runs
 both ways, as an ordinary user, and compares or expects the same."""
 
+import concurrent.futures
 import fcntl
 import os
 import pty
@@ -19,22 +20,22 @@ from suite import test
 INSIDE = "pinfold run --policy host -- "
 # Shell lines; "@" stands for nothing, or for INSIDE.
 LINES = {
-    "exit status": "@sh -c 'exit 42'",
     "killed by a signal": "(@sh -c 'kill -TERM $$'; echo $?) 2>/dev/null",
     "not found": "@no-such-command 2>/dev/null",
     "not executable": "@/etc/passwd 2>/dev/null",
     "a pipe in and out": "seq 50000 | @cat | cksum",
-    "files": "seq 500 >in; @sort -r <in >out; cksum <out",
-    "standard error apart": "@sh -c 'echo out; echo err >&2' 2>err; cat err",
+    "files, standard error apart, exit status":
+        "seq 500 >in; @sh -c 'sort -r; echo err >&2; exit 42' <in >out 2>err; "
+        "echo $?; cksum <out; cat err",
     "a reader that goes away": "@yes | head -n 1; echo ${PIPESTATUS[0]}",
     "a reader that takes nothing": "@yes | true; echo ${PIPESTATUS[0]}",
     "a full device": "@echo x >/dev/full 2>/dev/null",
     "no standard output": "@echo x >&- 2>/dev/null",
     "no standard input": "@cat <&- 2>/dev/null",
-    "empty standard input": "@cat </dev/null",
-    "no terminal": "setsid -w @sh -c 'tty; (: </dev/tty) 2>/dev/null || echo none'",
-    "a background job": "@sh -c 'exit 3' & wait $!",
-    "command substitution": "x=$(@echo y); echo $x",
+    "empty standard input, no terminal":
+        "setsid -w @sh -c 'cat; tty; (: </dev/tty) 2>/dev/null || echo none' </dev/null",
+    "a background job in a command substitution":
+        "x=$(@sh -c 'echo y; exit 3' & wait $!); echo $? $x",
     "time out": "timeout -s INT 5 @sleep 1000",
 }
 # Says when it is ready, and what happens to it.
@@ -122,16 +123,18 @@ def both(function):
 def lines(_world):
     os.makedirs(f"{WORK}/lines", exist_ok=True)
     os.chmod(f"{WORK}/lines", 0o777)
-    different = []
-    for name, text in LINES.items():
-        def result(prefix):
-            r = run(["bash", "-c", text.replace("@", prefix)], cwd=f"{WORK}/lines", **as_user())
-            stderr = [l for l in r.stderr.splitlines() if not l.startswith("pinfold: session ")]
-            return r.returncode, r.stdout, stderr
-        alone, inside = result(""), result(INSIDE)
-        if alone != inside:
-            different.append(f"{name}: alone {alone}, inside {inside}")
-    check(not different, "\n".join(different))
+
+    def result(text):
+        r = run(["bash", "-c", text], cwd=f"{WORK}/lines", **as_user())
+        stderr = [l for l in r.stderr.splitlines() if not l.startswith("pinfold: session ")]
+        return r.returncode, r.stdout, stderr
+
+    def difference(name):
+        alone, inside = (result(LINES[name].replace("@", prefix)) for prefix in ("", INSIDE))
+        return "" if alone == inside else f"{name}: alone {alone}, inside {inside}\n"
+    with concurrent.futures.ThreadPoolExecutor(4) as several:
+        different = "".join(several.map(difference, LINES))
+    equal(different, "", "what differs")
 
 
 @test("terminal: size, keys, stop and go on as a job")

@@ -6,6 +6,7 @@ import signal
 import socket
 import struct
 import threading
+import time
 
 import fake
 from harness import DEADLINE, Gate, wait_for
@@ -396,6 +397,59 @@ def linger_ends(world):
         deaf.done.set()
         gate.stop()
         deaf.server.stop()
+
+
+@test("the gate's end takes the statements that run along, with pinfoldd there or gone")
+def end_cancels(world):
+    running = ("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE "
+               "'%99998) b' AND pid <> pg_backend_pid()")
+    for alone in (False, True):
+        gate = world.new_gate()
+        with Raw(gate.port) as one, Raw(gate.port) as two, Raw(gate.port) as idle:
+            for c in (one, two):
+                c.send(query("SELECT count(*) FROM generate_series(1, 100000) a, "
+                             "generate_series(1, 99998) b"))
+            idle.ask(query("SELECT 1"))
+            wait_for("they run", lambda: world.pg.psql(running).strip() == "2")
+            if alone:
+                gate.control.shutdown(socket.SHUT_RDWR)
+            check(gate.stop() == 0, "the gate did not end cleanly")
+            check(all(c.closed() for c in (one, two, idle)), "a client is still served")
+        wait_for("they were cancelled", lambda: world.pg.psql(running).strip() == "0")
+
+
+def seconds_to_end(binary, again):
+    """From SIGTERM to the end of a gate whose server never hangs up."""
+    def busy(deaf, peer):
+        deaf.over.wait(DEADLINE)
+        raise Closed()
+
+    deaf = Deaf(busy)
+    deaf.free.set()
+    gate = Gate(binary, deaf.port)
+    with Raw(gate.port) as c:
+        c.send(query("SELECT 1"))
+        check(deaf.ready.wait(DEADLINE), "no batch")
+        start = time.monotonic()
+        gate.process.send_signal(signal.SIGTERM)
+        wait_for("a request to cancel", lambda: deaf.cancels)
+        if again:
+            gate.process.send_signal(signal.SIGTERM)
+        check(gate.process.wait(DEADLINE) == 0, "the gate did not end cleanly")
+        took = time.monotonic() - start
+    gate.stop()
+    deaf.over.set()
+    deaf.server.stop()
+    return took, len(deaf.cancels)
+
+
+@test("the gate's end: a server that never hangs up has a second, a second SIGTERM ends that")
+def end_bounded(world):
+    took, cancels = seconds_to_end(world.binary, False)
+    check(took > 0.9 and cancels >= 3, f"{took} s, {cancels} requests to cancel")
+    # A busy machine can make any one of them late.
+    tries = [seconds_to_end(world.binary, True)[0] for _ in range(5)]
+    check(min(tries) < 0.9, f"{tries} s")
 
 
 @test("records: a statement whose client leaves, or is killed, before its end; errors of Parse")

@@ -49,14 +49,19 @@ static void refuse(struct gate *g, struct endpoint *ep, int fd)
 	close(fd);
 }
 
+static size_t lingering(const struct gate *g)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; g->endpoints && i < g->config.n_endpoints; i++)
+		n += g->endpoints[i].n_lingering;
+	return n;
+}
+
 /* One more client can mean one more connection to a server. */
 static bool full(const struct gate *g)
 {
-	size_t n = g->n_conns;
-
-	for (size_t i = 0; i < g->config.n_endpoints; i++)
-		n += g->endpoints[i].n_lingering;
-	return n >= g->config.clients_max;
+	return g->n_conns + lingering(g) >= g->config.clients_max;
 }
 
 static void accepted(uv_poll_t *poll, int status, int events)
@@ -123,12 +128,22 @@ static int open_endpoints(struct gate *g, int *fds, const char **why)
 	return 0;
 }
 
+/* The first asks for an orderly end, another one for the end at once. */
 static void terminated(uv_signal_t *signal, int number)
 {
 	struct gate *g = signal->data;
 
 	(void)number;
+	g->hurry = g->stopping;
+	g->stopping = true;
 	uv_stop(&g->loop);
+}
+
+static void time_is_up(uv_timer_t *timer)
+{
+	struct gate *g = timer->data;
+
+	g->hurry = true;
 }
 
 static int open_loop(struct gate *g)
@@ -139,7 +154,10 @@ static int open_loop(struct gate *g)
 		return r;
 	g->turn.data = g;
 	g->term.data = g;
+	g->limit.data = g;
 	r = uv_idle_init(&g->loop, &g->turn);
+	if (r == 0)
+		r = uv_timer_init(&g->loop, &g->limit);
 	if (r == 0)
 		r = uv_signal_init(&g->loop, &g->term);
 	if (r == 0)
@@ -192,13 +210,38 @@ static int receive_config(struct gate *g, int control, int *fds, size_t *n_fds, 
 	return r;
 }
 
+static void close_listeners(struct gate *g)
+{
+	for (size_t i = 0; g->listeners && i < g->config.n_endpoints; i++) {
+		struct listener *l = &g->listeners[i];
+
+		if (uv_is_active((uv_handle_t *)&l->poll))
+			(void)uv_poll_stop(&l->poll);
+		fd_close(&l->fd);
+	}
+}
+
+/*
+ * No statement is to run on for nobody (I9): the loop goes on until the servers have ended what
+ * their clients have just left, or the time for that is up.
+ */
+static void drain(struct gate *g)
+{
+	uv_update_time(&g->loop);
+	(void)uv_timer_start(&g->limit, time_is_up, GATE_END_MS, 0);
+	while (!g->hurry && lingering(g) > 0)
+		(void)uv_run(&g->loop, UV_RUN_ONCE);
+}
+
 static void close_gate(struct gate *g)
 {
+	close_listeners(g);
 	conn_close_all(g);
 	for (size_t i = 0; g->endpoints && i < g->config.n_endpoints; i++)
+		endpoint_retire(&g->endpoints[i]);
+	drain(g);
+	for (size_t i = 0; g->endpoints && i < g->config.n_endpoints; i++)
 		endpoint_close(&g->endpoints[i]);
-	for (size_t i = 0; g->listeners && i < g->config.n_endpoints; i++)
-		fd_close(&g->listeners[i].fd);
 	recorder_close(&g->recorder);
 	vcache_free(g->cache);
 	tls_server_free(&g->tls);

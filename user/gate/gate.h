@@ -38,12 +38,16 @@ struct gate {
 	uint32_t pid_salt; /* makes the process numbers that clients are told */
 	uv_idle_t turn;	   /* runs while a connection has more to do than one turn allows */
 	uv_signal_t term;
-	bool stopping;
+	uv_timer_t limit; /* of the orderly end */
+	bool stopping;	  /* told to end */
+	bool hurry;	  /* and to wait for no server any more */
 };
 
 /*
  * Read the start-up message from control, open everything, answer "ready" or "failed" there, and
- * serve until SIGTERM. control and zygote (parser.h) are owned from now on. -errno.
+ * serve until SIGTERM. What runs on a server then is cancelled, and waited for as long as
+ * GATE_END_MS allows, or until a second SIGTERM. control and zygote (parser.h) are owned from now
+ * on. -errno.
  */
 int gate_run(int control, int zygote) __must_check;
 

@@ -59,6 +59,8 @@
 #define GATE_CANCEL_PAUSE_MS 100
 #define GATE_CANCEL_PAUSE_MAX_MS (128 * GATE_CANCEL_PAUSE_MS)
 #define GATE_LINGER_BYTES (64 * 1024 * 1024)
+/* At the gate's end such connections have this long, all together. */
+#define GATE_END_MS 1000
 
 /*
  * The boxed parser: processor time for one text, after which the kernel ends the worker; time on

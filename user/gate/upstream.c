@@ -34,6 +34,17 @@ int endpoint_open(struct endpoint *ep, uv_loop_t *loop, const struct endpoint_co
 	return tls_client_make(config, &ep->tls, why);
 }
 
+void endpoint_retire(struct endpoint *ep)
+{
+	ep->closing = true;
+	list_for_each_safe (pos, tmp, &ep->all) {
+		struct upstream *up = list_entry(pos, struct upstream, all);
+
+		if (up->state != UP_LINGER && !up->cancel)
+			upstream_close(up);
+	}
+}
+
 void endpoint_close(struct endpoint *ep)
 {
 	ep->closing = true;

@@ -105,6 +105,8 @@ struct upstream {
 
 int endpoint_open(struct endpoint *ep, uv_loop_t *loop, const struct endpoint_config *config,
 		  struct recorder *recorder, const char **why) __must_check;
+/* It takes no user any more: only what lingers, and requests to cancel, are left. */
+void endpoint_retire(struct endpoint *ep);
 void endpoint_close(struct endpoint *ep);
 /* Log one connection in ahead of the first client. */
 void endpoint_warm(struct endpoint *ep);

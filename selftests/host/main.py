@@ -13,6 +13,7 @@ import t_limits  # noqa: F401  pylint: disable=unused-import
 import t_terminal  # noqa: F401  pylint: disable=unused-import
 import t_log  # noqa: F401  pylint: disable=unused-import
 import t_unit  # noqa: F401  pylint: disable=unused-import
+import t_remove  # noqa: F401  pylint: disable=unused-import
 
 if __name__ == "__main__":
     t_start.BUILD = sys.argv[1]

@@ -93,8 +93,10 @@ static int add_limits(scmp_filter_ctx ctx)
 {
 	const struct scmp_arg_cmp core0 = SCMP_A0(SCMP_CMP_MASKED_EQ, RESOURCE_MASK, RLIMIT_CORE),
 				  core1 = SCMP_A1(SCMP_CMP_MASKED_EQ, RESOURCE_MASK, RLIMIT_CORE),
-				  set = SCMP_A2(SCMP_CMP_NE, 0), no_set = SCMP_A2(SCMP_CMP_EQ, 0),
-				  get = SCMP_A3(SCMP_CMP_NE, 0), no_get = SCMP_A3(SCMP_CMP_EQ, 0);
+				  set = SCMP_A2(SCMP_CMP_NE, 0, 0),
+				  no_set = SCMP_A2(SCMP_CMP_EQ, 0, 0),
+				  get = SCMP_A3(SCMP_CMP_NE, 0, 0),
+				  no_get = SCMP_A3(SCMP_CMP_EQ, 0, 0);
 	int r = add_other_limits(ctx, SCMP_SYS(setrlimit), 0);
 
 	if (r == 0)

@@ -351,6 +351,20 @@ def records(world):
     check(r["verdict"] == "allow" and r["error"] == "42703", r)
 
 
+@test("records: of a long statement the beginning, and how long it was")
+def records_cut(world):
+    start = len(world.gate.records)
+    texts = {n: f"SELECT '{n}".ljust(n - 1, "x") + "'" for n in (256, 257, 70000)}
+    with Raw(world.gate.port) as c:
+        for text in texts.values():
+            c.ask(query(text))
+            c.ask(query(text.replace("SELECT", "DELETE")))
+    for n, text in texts.items():
+        for told in (text[:256], text.replace("SELECT", "DELETE")[:256]):
+            (r,) = world.gate.wait_record(told[:12], lambda r, t=told: r.get("text") == t, start)
+            check(r.get("truncated") == ({"text": n} if n > 256 else None), r)
+
+
 @test("records: a statement that is allowed, and refused because of where it stands")
 def records_of_place(world):
     start = len(world.gate.records)

@@ -331,6 +331,8 @@ void record_statement(struct recorder *r, const struct record_statement *s)
 		ret = put_string(b, "error", s->error, strlen(s->error), SQL_STATE_SIZE);
 	if (ret == 0)
 		ret = put_string(b, "text", s->verdict->text, s->verdict->len, GATE_AUDIT_TEXT_MAX);
+	if (ret == 0 && s->verdict->len > GATE_AUDIT_TEXT_MAX)
+		ret = buf_printf(b, ",\"truncated\":{\"text\":%zu}", s->verdict->len);
 	hold(r, b, ret, denied);
 }
 

@@ -51,7 +51,10 @@ struct record_conn {
 int recorder_open(struct recorder *r, uv_loop_t *loop, int fd, const char *session) __must_check;
 void recorder_close(struct recorder *r);
 
-/* None of these fails: what cannot be held is counted. */
+/*
+ * None of these fails: what cannot be held is counted. Of a longer statement the first
+ * GATE_AUDIT_TEXT_MAX bytes are told, and "truncated":{"text":70000} says how many it had.
+ */
 void record_statement(struct recorder *r, const struct record_statement *s);
 void record_conn(struct recorder *r, const struct record_conn *c);
 /* One message of its own, sent at once if it can be (start-up answers). */

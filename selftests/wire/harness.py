@@ -205,7 +205,7 @@ class Gate:
 
     def __init__(self, binary, pg_port, user="reader", password="scram-secret-7Q", tls="off",
                  host="db.internal", ca_pem=None, database="shop", limits=None, name="orders",
-                 expect="ready", ip="127.0.0.1"):
+                 expect="ready", ip="127.0.0.1", endpoints=1):
         self.records = []
         self.listener = socket.socket()
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -224,10 +224,12 @@ class Gate:
         Gate.started.append(self.process)
         theirs.close()
         message = {"session": "test2345", "limits": limits or {}, "endpoints": [{
-            "name": name, "id": 0, "type": "postgres", "listener": 0,
+            "name": name, "id": i, "type": "postgres", "listener": i,
             "addresses": [{"ip": ip, "port": pg_port}], "host": host, "database": database,
-            "user": user, "password": password, "tls": tls, "ca_pem": ca_pem}]}
-        socket.send_fds(self.control, [json.dumps(message).encode()], [self.listener.fileno()])
+            "user": user, "password": password, "tls": tls, "ca_pem": ca_pem}
+            for i in range(endpoints)]}
+        socket.send_fds(self.control, [json.dumps(message).encode()],
+                        [self.listener.fileno()] * endpoints)
         self.control.settimeout(DEADLINE)
         answer = json.loads(self.control.recv(65536))
         self.control.settimeout(None)

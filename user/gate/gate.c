@@ -109,8 +109,10 @@ static int open_endpoints(struct gate *g, int *fds, const char **why)
 	g->listeners = calloc(n + 1, sizeof(*g->listeners));
 	if (!g->endpoints || !g->listeners)
 		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		g->listeners[i].fd = -1;
+		list_init(&g->endpoints[i].all);
+	}
 	for (size_t i = 0; i < n; i++) {
 		int r = endpoint_open(&g->endpoints[i], &g->loop, &g->config.endpoints[i],
 				      &g->recorder, why);

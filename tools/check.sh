@@ -36,7 +36,7 @@ account() {
 	printf '== %-14s %s (exit %d, %d s)\n' "$name" "${line:-no closing line}" "$rc" "$seconds"
 }
 
-# Several suites one after the other, each accounted for when it has ended.
+# Several suites one after the other.
 lane() {
 	local name
 	for name in "$@"; do
@@ -53,8 +53,10 @@ build() {
 	fi
 }
 
+# Each run has a folder for its results; docs/ESCAPES.md is made of those.
 kernel() {
-	vmtest/vmtest.sh -k "$1" -- selftests/run-vm.sh
+	rm -rf "$logs/kernel-$1"
+	vmtest/vmtest.sh -k "$1" -t 2400 -o "$logs/kernel-$1" -- selftests/run-vm.sh
 }
 
 declare -A suites=()
@@ -70,18 +72,18 @@ add build-clang build CC=clang all tests
 add unit-san make SAN=1 unit
 add cli make cli-tests
 add wire selftests/wire/run.sh
-for k in 6.1 6.1-preempt 6.12 7; do add "kernel-$k" kernel "$k"; done
-add host vmtest/vmtest.sh -k 7 -s -- selftests/host/run.sh
+for k in 7 6.1 6.1-preempt 6.12; do add "kernel-$k" kernel "$k"; done
+add host vmtest/vmtest.sh -k 7 -o $logs/host -s -- selftests/host/run.sh
 add vmtest vmtest/selftest.sh
 add coverage selftests/sys/table.sh
 
 wanted=("${@:-${order[@]}}")
-native=() virtual=()
+one=() other=()
 for name in "${wanted[@]}"; do
 	case $name in
 	build-gcc | coverage) ;;
-	kernel-* | host | vmtest) virtual+=("$name") ;;
-	*) native+=("$name") ;;
+	kernel-6.1 | kernel-6.1-preempt | kernel-7) other+=("$name") ;;
+	*) one+=("$name") ;;
 	esac
 	[ -n "${suites[$name]-}" ] || {
 		echo "check: no suite '$name' (there are: ${order[*]})" >&2
@@ -90,18 +92,18 @@ for name in "${wanted[@]}"; do
 done
 wants() { [[ " ${wanted[*]} " == *" $1 "* ]]; }
 
-# The build comes first; then the virtual machines, which keep about one processor busy, beside the rest.
+# The build comes first; then two lanes of about the same length, which keep two processors busy.
 rm -f "$logs"/*.result
 if wants build-gcc; then
 	lane build-gcc
 	account build-gcc
 fi
-lane "${virtual[@]}" &
+lane "${other[@]}" &
 beside=$!
-lane "${native[@]}"
-for name in "${native[@]}"; do account "$name"; done
+lane "${one[@]}"
+for name in "${one[@]}"; do account "$name"; done
 wait $beside
-for name in "${virtual[@]}"; do account "$name"; done
+for name in "${other[@]}"; do account "$name"; done
 if wants coverage; then
 	lane coverage
 	account coverage

@@ -9,7 +9,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 usage() {
 	cat <<-'EOF'
-		usage: vmtest/vmtest.sh [-k KERNEL] [-c CPUS] [-m MEMORY] [-t SECONDS] [-i] [-s] [-- COMMAND...]
+		usage: vmtest/vmtest.sh [-k KERNEL] [-c CPUS] [-m MEMORY] [-t SECONDS] [-o DIR] [-i] [-s] [-- COMMAND...]
 
 		Boots a kernel and runs COMMAND in the project's folder (default: selftests/sys/run.sh).
 
@@ -17,11 +17,12 @@ usage() {
 		  -c CPUS     virtual processors (default 2)
 		  -m MEMORY   as qemu takes it (default 2G)
 		  -t SECONDS  the run is ended after this time (default 1200)
+		  -o DIR      the folder for results (default build/vm/out/KERNEL)
 		  -i          count instructions: one processor, and COMMAND starts when the machine is idle;
 		              a nanosecond in the guest is one instruction
 		  -s          systemd is PID 1, and COMMAND a service of it
 
-		COMMAND finds a folder in VMTEST_OUT that outlives the machine: build/vm/out/KERNEL here. The
+		COMMAND finds the folder for results in VMTEST_OUT; it outlives the machine. The
 		kernel's messages are in build/vm/KERNEL/console.log. VMTEST_ACCEL=kvm or tcg decides how qemu
 		runs; otherwise KVM is used where it works.
 
@@ -40,13 +41,14 @@ usage_error() {
 	exit 2
 }
 
-key=6.1 cpus=2 memory=2G deadline=1200 icount='' systemd=''
-while getopts :k:c:m:t:ish option; do
+key=6.1 cpus=2 memory=2G deadline=1200 results='' icount='' systemd=''
+while getopts :k:c:m:t:o:ish option; do
 	case $option in
 	k) key=$OPTARG ;;
 	c) cpus=$OPTARG ;;
 	m) memory=$OPTARG ;;
 	t) deadline=$OPTARG ;;
+	o) results=$OPTARG ;;
 	i) icount=yes ;;
 	s) systemd=yes ;;
 	h) usage && exit 0 ;;
@@ -63,6 +65,7 @@ if [ -n "$icount" ]; then cpus=1; fi
 
 self=$(realpath "${BASH_SOURCE[0]}")
 project=${self%/vmtest/vmtest.sh}
+[ -z "$results" ] || results=$(realpath -m "$results")
 cd "$project"
 
 if [ "$key" = all ]; then
@@ -70,7 +73,8 @@ if [ "$key" = all ]; then
 	for key in 6.1 6.1-preempt 6.12 7; do
 		printf 'vmtest: kernel %s\n' "$key" >&2
 		status=0
-		"$self" -k "$key" -c "$cpus" -m "$memory" -t "$deadline" ${icount:+-i} ${systemd:+-s} \
+		"$self" -k "$key" -c "$cpus" -m "$memory" -t "$deadline" ${results:+-o "$results/$key"} \
+			${icount:+-i} ${systemd:+-s} \
 			-- "$@" </dev/null || status=$?
 		summary+=$(printf 'vmtest: %-12s exit status %d' "$key" $status)$'\n'
 		[ $status -eq 0 ] || worst=$status
@@ -100,7 +104,8 @@ run=$(mktemp -d "${TMPDIR:-/tmp}/vmtest.XXXXXX")
 declare -A child=()
 terminal=
 result_dir=$project/build/vm/$key
-mkdir -p "$result_dir" "$project/build/vm/out/$key"
+results=${results:-$project/build/vm/out/$key}
+mkdir -p "$result_dir" "$results"
 
 # shellcheck disable=SC2317 # called by the trap
 clean_up() {
@@ -183,7 +188,7 @@ share_exchange() {
 		mount -t tmpfs lock /run/virtiofsd
 		exec '"$virtiofsd"' -f -o source="$1/share" -o sandbox=chroot -o cache=none -o xattr \
 			-o log_level=err --socket-path="$1/share.sock"
-	' share_exchange "$run" "$project/build/vm/out/$key" </dev/null >"$run/share.log" 2>&1
+	' share_exchange "$run" "$results" </dev/null >"$run/share.log" 2>&1
 }
 
 # --- What the guest is told.

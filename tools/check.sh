@@ -73,7 +73,7 @@ add unit-san make SAN=1 unit
 add cli make cli-tests
 add wire selftests/wire/run.sh
 for k in 7 6.1 6.1-preempt 6.12; do add "kernel-$k" kernel "$k"; done
-add host vmtest/vmtest.sh -k 7 -o $logs/host -s -- selftests/host/run.sh
+add host vmtest/vmtest.sh -k 7 -t 2400 -o $logs/host -s -- selftests/host/run.sh
 add vmtest vmtest/selftest.sh
 add coverage selftests/sys/table.sh
 

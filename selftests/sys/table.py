@@ -35,7 +35,7 @@ def read(paths):
     kernels = []
     for path in paths:
         # The folder is named as vmtest.sh names the kernel; two may share a release.
-        kernel = os.path.basename(os.path.dirname(os.path.abspath(path)))
+        kernel = os.path.basename(os.path.dirname(os.path.abspath(path))).removeprefix("kernel-")
         kernels.append(kernel)
         with open(path, encoding="ascii") as f:
             next(f)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Every test, in the order of what fails fastest. Each suite closes with a line "N passed, N failed"
+# Every test; the longest suite first, then what fails fastest. Each suite closes with a line "N passed, N failed"
 # (", N skipped"); this adds them up and closes with the same line. A suite that exits non-zero without
 # counting a failure, or that closes without the line, is a failure of its own.
 # usage: check.sh [SUITE...]   (default: all)
@@ -36,15 +36,6 @@ account() {
 	printf '== %-14s %s (exit %d, %d s)\n' "$name" "${line:-no closing line}" "$rc" "$seconds"
 }
 
-# Several suites one after the other.
-lane() {
-	local name
-	for name in "$@"; do
-		# shellcheck disable=SC2086 # a suite is a command and its words
-		run "$name" ${suites[$name]}
-	done
-}
-
 # A build has no cases of its own: it counts as one.
 build() {
 	if make -j"$(nproc)" "$@"; then echo "1 passed, 0 failed"; else
@@ -66,48 +57,46 @@ add() {
 	suites[$1]=${*:2}
 }
 add build-gcc build all tests
+add kernel-7 kernel 7
 add lint make lint
 add unit make unit
 add build-clang build CC=clang all tests
 add unit-san make SAN=1 unit
 add cli make cli-tests
 add wire selftests/wire/run.sh
-for k in 7 6.1 6.1-preempt 6.12; do add "kernel-$k" kernel "$k"; done
+for k in 6.12 6.1 6.1-preempt; do add "kernel-$k" kernel "$k"; done
 add host vmtest/vmtest.sh -k 7 -t 2400 -o $logs/host -s -- selftests/host/run.sh
 add vmtest vmtest/selftest.sh
 add coverage selftests/sys/table.sh
 
 wanted=("${@:-${order[@]}}")
-one=() other=()
+declare -A running=()
+# Wait for one of the suites that run, and account for it.
+collect() {
+	local pid
+	wait -n -p pid "${!running[@]}" || true
+	account "${running[$pid]}"
+	unset "running[$pid]"
+}
+
+# Two at a time, for two processors; a suite by itself where all that follow, or come before, are needed.
+rm -f "$logs"/*.result
 for name in "${wanted[@]}"; do
-	case $name in
-	build-gcc | coverage) ;;
-	kernel-6.1 | kernel-6.1-preempt | kernel-7) other+=("$name") ;;
-	*) one+=("$name") ;;
-	esac
 	[ -n "${suites[$name]-}" ] || {
 		echo "check: no suite '$name' (there are: ${order[*]})" >&2
 		exit 2
 	}
 done
-wants() { [[ " ${wanted[*]} " == *" $1 "* ]]; }
-
-# The build comes first; then two lanes of about the same length, which keep two processors busy.
-rm -f "$logs"/*.result
-if wants build-gcc; then
-	lane build-gcc
-	account build-gcc
-fi
-lane "${other[@]}" &
-beside=$!
-lane "${one[@]}"
-for name in "${one[@]}"; do account "$name"; done
-wait $beside
-for name in "${other[@]}"; do account "$name"; done
-if wants coverage; then
-	lane coverage
-	account coverage
-fi
+for name in "${wanted[@]}"; do
+	beside=1
+	[ "$name" != coverage ] || beside=0
+	while [ ${#running[@]} -gt $beside ]; do collect; done
+	# shellcheck disable=SC2086 # a suite is a command and its words
+	run "$name" ${suites[$name]} &
+	running[$!]=$name
+	[ "$name" != build-gcc ] || collect
+done
+while [ ${#running[@]} -gt 0 ]; do collect; done
 
 [ ${#broken[@]} -eq 0 ] || echo "failed: ${broken[*]} (logs in $logs/)"
 echo "$passed passed, $failed failed, $skipped skipped"

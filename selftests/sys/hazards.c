@@ -73,7 +73,8 @@ static void *open_many(void *arg)
 	return NULL;
 }
 
-/* Where a preempted look-up cannot store the label of a thread, that thread is refused: try again. */
+/* Where a preempted look-up cannot store the label of a thread, that thread is refused: try again.
+ */
 static int start_thread(pthread_t *thread, struct opener *o)
 {
 	int r = EAGAIN;

@@ -11,6 +11,7 @@ db_addr=10.77.0.1
 other_addr=10.77.0.2
 port=5432
 base=/srv/pinfold-demo
+scratch=/run/pinfold-demo
 evidence=$base/evidence
 work=$base/work
 project=$base/project
@@ -43,7 +44,7 @@ wait_for() {
 }
 
 throw_away_overlays() {
-	local scratch=/run/pinfold-demo dir
+	local dir
 	mkdir -p $scratch
 	mount -t tmpfs -o mode=0755 demo $scratch
 	for dir in usr/local etc var/log; do
@@ -97,8 +98,7 @@ server() {
 	sql postgres <<-SQL
 		CREATE DATABASE orders;
 		CREATE ROLE readonly_user LOGIN PASSWORD '$password';
-	SQL
-	sql orders <<-SQL
+		\\connect orders
 		CREATE TABLE customers (id int PRIMARY KEY, name text, email text);
 		CREATE TABLE orders (id int PRIMARY KEY, customer int REFERENCES customers, cents int);
 		INSERT INTO customers SELECT i, 'customer ' || i, 'c' || i || '@example.org' FROM generate_series(1, 500) i;
@@ -110,7 +110,7 @@ server() {
 }
 
 sql() {
-	runuser -u postgres -- psql -qX -v ON_ERROR_STOP=1 -h $base/pgsock -d "$1"
+	runuser -u postgres -- $pgbin/psql -qX -v ON_ERROR_STOP=1 -h $base/pgsock -d "$1"
 }
 
 tables() {
@@ -121,10 +121,12 @@ tables() {
 	SQL
 }
 
-# Content, mode, owner and names of everything the agent must not change.
+# Content, mode, owner and names of everything the agent must not change. Of /etc, what this run changed:
+# all of that is in the upper layer of its overlay.
 files() {
-	find /etc $project -xdev \( -type f -o -type l -o -type d \) -printf '%p %m %u %s %l\n' | sort
-	find /etc $project -xdev -type f -exec md5sum {} + | sort -k2
+	local changed=$scratch/etc/upper
+	find $changed $project -xdev -printf '%p %y %m %u %s %l\n' | sort
+	find $changed $project -xdev -type f -exec md5sum {} + | sort -k2
 }
 
 policy() {
@@ -140,26 +142,36 @@ start_daemon() {
 	wait_for "pinfoldd (see $evidence/pinfoldd.log)" pinfold ps
 }
 
+# Until the agent is there; its session may not have ended before.
 phase() {
-	wait_for "the agent to reach $1" test -e "$work/reached-$1"
+	wait_for "the agent to reach $1" eval "test -e $work/reached-$1 || ! kill -0 $run"
+	[ -e "$work/reached-$1" ] || {
+		echo "demo: the session ended before the agent reached $1:" >&2
+		cat $evidence/agent.err >&2
+		exit 1
+	}
 }
 
 throw_away_overlays
 network
-make -s install
-server
+make -s -o all install
+server &
+server=$!
 victims
 policy
 python3 demo/witness.py $other_addr 9000 $evidence/witness.log &
 witness=$!
-wait_for "the witness" test -s $evidence/witness.log
 start_daemon
+wait_for "the witness" test -s $evidence/witness.log
+wait $server
 
 files >$evidence/files.before
 tables >$evidence/tables.before
 
-pinfold run --policy demo --name demo -- /usr/bin/python3 "$PWD/demo/agent.py" $work $project $db_addr $port $other_addr \
-	</dev/null >$evidence/agent.out 2>$evidence/agent.err &
+# From a directory that sessions see, wherever this tree is.
+cp demo/agent.py $base/agent.py
+(cd $base && exec pinfold run --policy demo --name demo -- /usr/bin/python3 $base/agent.py $work $project $db_addr $port \
+	$other_addr </dev/null >$evidence/agent.out 2>$evidence/agent.err) &
 run=$!
 phase middle
 kill -9 "$daemon"

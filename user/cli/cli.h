@@ -114,8 +114,7 @@ int cli_print_json(const json_t *object);
 /* Flush stdout: CLI_OK, or CLI_FAILURE after telling (a full disk, a closed pipe is silent). */
 int cli_finish(void);
 
-/* Members of objects from the daemon; what is missing or of another type is "" or 0. */
-const char *cli_str(const json_t *object, const char *key);
+/* A number of an object from the daemon; 0 when it is missing or of another type. */
 long long cli_int(const json_t *object, const char *key);
 
 /* One audit record as a line for people. */

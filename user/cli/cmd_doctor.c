@@ -140,7 +140,7 @@ static bool ask_daemon(json_t *list)
 	bool ok = sock >= 0 && ctl_request_send(sock, CTL_DOCTOR, NULL, NULL, 0) == 0 &&
 		  ctl_reply_recv(sock, &reply) > 0 && !ctl_reply_error(reply, &e);
 	json_t *c = json_pack("{s:s, s:b, s:s, s:s?}", "name", "pinfoldd", "ok", ok, "value",
-			      ok ? cli_str(reply, "version") : "", "advice",
+			      ok ? ctl_str(reply, "version") : "", "advice",
 			      ok	 ? NULL
 			      : sock < 0 ? err.text
 					 : e.message);
@@ -158,12 +158,12 @@ static void print_check(const json_t *c)
 	bool ok = json_is_true(json_object_get(c, "ok"));
 
 	printf("%s%-4s%s ", ok ? col->green : col->red, ok ? "ok" : "FAIL", col->off);
-	cli_print_text(cli_str(c, "name"), 40);
+	cli_print_text(ctl_str(c, "name"), 40);
 	printf(": ");
-	cli_print_text(cli_str(c, "value"), 200);
-	if (cli_str(c, "advice")[0]) {
+	cli_print_text(ctl_str(c, "value"), 200);
+	if (ctl_str(c, "advice")[0]) {
 		printf("\n     -> ");
-		cli_print_text(cli_str(c, "advice"), 250);
+		cli_print_text(ctl_str(c, "advice"), 250);
 	}
 	printf("\n");
 }

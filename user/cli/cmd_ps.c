@@ -48,21 +48,21 @@ static void print_policy(const json_t *s)
 	char text[PATH_MAX + sizeof("file:")];
 	bool installed = json_is_true(json_object_get(s, "policy_installed"));
 
-	(void)snprintf(text, sizeof(text), "%s%s", installed ? "" : "file:", cli_str(s, "policy"));
+	(void)snprintf(text, sizeof(text), "%s%s", installed ? "" : "file:", ctl_str(s, "policy"));
 	column(text, 12);
 }
 
 static void print_session(const json_t *s)
 {
-	const char *state = cli_str(s, "state");
+	const char *state = ctl_str(s, "state");
 	const json_t *statements = json_object_get(s, "statements");
 	char numbers[64]; /* three numbers of at most 20 digits */
 
-	column(cli_str(s, "id"), 8);
-	column(cli_str(s, "name"), 12);
-	column(cli_str(s, "user"), 10);
+	column(ctl_str(s, "id"), 8);
+	column(ctl_str(s, "name"), 12);
+	column(ctl_str(s, "user"), 10);
 	print_policy(s);
-	column(cli_str(s, "started"), 20);
+	column(ctl_str(s, "started"), 20);
 	printf("%s", state_colour(state));
 	column(state, 11);
 	printf("%s", cli_colours()->off);
@@ -71,9 +71,9 @@ static void print_session(const json_t *s)
 	(void)snprintf(numbers, sizeof(numbers), "%lld/%lld", cli_int(statements, "deny"),
 		       cli_int(statements, "deny") + cli_int(statements, "allow"));
 	column(numbers, 9);
-	if (cli_str(s, "reason")[0]) {
+	if (ctl_str(s, "reason")[0]) {
 		printf("(");
-		cli_print_text(cli_str(s, "reason"), 64);
+		cli_print_text(ctl_str(s, "reason"), 64);
 		printf(") ");
 	}
 	print_command(json_object_get(s, "command"));

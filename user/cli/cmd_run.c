@@ -221,7 +221,7 @@ static void tell_denials(const json_t *reply, const char *session, bool unusual)
 	const json_t *statements = json_object_get(reply, "statements");
 	long long denied = cli_int(reply, "denied"), refused = cli_int(statements, "deny");
 	char reason[256];
-	const char *why = cli_str(reply, "reason");
+	const char *why = ctl_str(reply, "reason");
 
 	if (denied == 0 && refused == 0 && !unusual)
 		return;
@@ -236,7 +236,7 @@ static void tell_denials(const json_t *reply, const char *session, bool unusual)
 /* The line at the end. The command is over, so nothing here changes the exit status. */
 static void summary(const struct relay *r)
 {
-	const char *session = cli_str(r->reply, "session");
+	const char *session = ctl_str(r->reply, "session");
 	struct ctl_reply_error e;
 	struct ctl_err err;
 	json_t *reply = NULL;

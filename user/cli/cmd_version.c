@@ -49,7 +49,7 @@ int cmd_version(struct cli_args *args)
 		r = print_json(daemon);
 	} else {
 		printf("pinfold %s\npinfoldd ", PF_VERSION);
-		cli_print_text(daemon ? cli_str(daemon, "version") : "does not run", 64);
+		cli_print_text(daemon ? ctl_str(daemon, "version") : "does not run", 64);
 		printf("\n");
 	}
 	json_decref(daemon);

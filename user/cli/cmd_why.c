@@ -36,16 +36,16 @@ static void print_denial(const json_t *d)
 	const struct cli_colours *c = cli_colours();
 
 	printf("%s", c->dim);
-	print_part("", cli_str(d, "time"), " ");
+	print_part("", ctl_str(d, "time"), " ");
 	printf("%s%s", c->off, c->red);
-	print_part("", cli_str(d, "what"), "");
+	print_part("", ctl_str(d, "what"), "");
 	printf("%s", c->off);
-	print_part(" ", cli_str(d, "object"), "");
+	print_part(" ", ctl_str(d, "object"), "");
 	if (cli_int(d, "count") > 1)
 		printf(" (%lld times)", cli_int(d, "count"));
-	print_part("\n    because: ", cli_str(d, "reason"), "");
-	print_part("\n    rule: ", cli_str(d, "rule"), "");
-	print_part("\n    instead: ", cli_str(d, "advice"), "");
+	print_part("\n    because: ", ctl_str(d, "reason"), "");
+	print_part("\n    rule: ", ctl_str(d, "rule"), "");
+	print_part("\n    instead: ", ctl_str(d, "advice"), "");
 	printf("\n");
 }
 

@@ -57,13 +57,6 @@ int cli_finish(void)
 	return cli_fail("cannot write the output: %s", strerrordesc_np(errno));
 }
 
-const char *cli_str(const json_t *object, const char *key)
-{
-	const char *s = json_string_value(json_object_get(object, key));
-
-	return s ? s : "";
-}
-
 long long cli_int(const json_t *object, const char *key)
 {
 	return json_integer_value(json_object_get(object, key));

@@ -17,7 +17,7 @@ const struct cli_option cli_tail_options[] = {
 static const char *record_colour(const json_t *record)
 {
 	const struct cli_colours *c = cli_colours();
-	const char *type = cli_str(record, "type"), *verdict = cli_str(record, "verdict");
+	const char *type = ctl_str(record, "type"), *verdict = ctl_str(record, "verdict");
 
 	if (!strcmp(type, "denial") || !strcmp(verdict, "deny") || !strcmp(verdict, "kill"))
 		return c->red;
@@ -56,11 +56,11 @@ void cli_print_record(const json_t *record)
 	json_t *value;
 
 	printf("%s", c->dim);
-	cli_print_text(cli_str(record, "time"), 40);
+	cli_print_text(ctl_str(record, "time"), 40);
 	printf("%s %lld %s", c->off, cli_int(record, "seq"), record_colour(record));
-	cli_print_text(cli_str(record, "type"), 20);
+	cli_print_text(ctl_str(record, "type"), 20);
 	printf("%s ", c->off);
-	cli_print_text(cli_str(record, "session"), 40);
+	cli_print_text(ctl_str(record, "session"), 40);
 	json_object_foreach((json_t *)record, key, value) if (!in_head(key) && !json_is_null(value))
 		print_member(key, value);
 	printf("\n");

@@ -183,6 +183,9 @@ struct ctl_reply_error {
 bool ctl_reply_error(const json_t *reply, struct ctl_reply_error *ret);
 bool ctl_reply_more(const json_t *reply);
 
+/* A text of a reply, or of a record in one (borrowed); "" when it is missing or no text. */
+const char *ctl_str(const json_t *object, const char *key);
+
 /*
  * Connect to the daemon at path (CTL_SOCKET): a descriptor, or -errno with *err: the daemon does
  * not run, the caller is not in the group, ...

@@ -264,6 +264,13 @@ bool ctl_reply_error(const json_t *reply, struct ctl_reply_error *ret)
 	return true;
 }
 
+const char *ctl_str(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
 bool ctl_reply_more(const json_t *reply)
 {
 	return json_is_true(json_object_get(reply, "more"));

@@ -89,36 +89,29 @@ static const char *rule_path(const struct session *s, uint32_t id)
 	return NULL;
 }
 
-static const char *word(const json_t *record, const char *key)
-{
-	const char *text = json_string_value(json_object_get(record, key));
-
-	return text ? text : "";
-}
-
 static json_t *explain_statement(const json_t *record)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i}", "time", word(record, "at"), "what",
-			 "statement", "object", word(record, "text"), "reason",
-			 word(record, "reason"), "rule", word(record, "rule"), "count", 1);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i}", "time", ctl_str(record, "at"), "what",
+			 "statement", "object", ctl_str(record, "text"), "reason",
+			 ctl_str(record, "reason"), "rule", ctl_str(record, "rule"), "count", 1);
 }
 
 static json_t *explain_denial(const struct session *s, const json_t *record)
 {
 	json_int_t rule = json_integer_value(json_object_get(record, "rule"));
-	__u32 reason = pf_reason_find(word(record, "reason"));
+	__u32 reason = pf_reason_find(ctl_str(record, "reason"));
 
 	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s*, s:s, s:i}", "seq",
 			 json_integer_value(json_object_get(record, "kseq")), "time",
-			 word(record, "at"), "what", word(record, "hook"), "object",
-			 word(record, "object"), "reason", pf_reason_text(reason), "rule",
+			 ctl_str(record, "at"), "what", ctl_str(record, "hook"), "object",
+			 ctl_str(record, "object"), "reason", pf_reason_text(reason), "rule",
 			 rule_path(s, (uint32_t)rule), "advice", pf_reason_hint(reason), "count",
 			 1);
 }
 
 bool denial_is(const json_t *record)
 {
-	const char *type = word(record, "type"), *verdict = word(record, "verdict");
+	const char *type = ctl_str(record, "type"), *verdict = ctl_str(record, "verdict");
 
 	return strcmp(type, "denial") == 0 ||
 	       (strcmp(type, "statement") == 0 && strcmp(verdict, "allow") != 0);
@@ -137,7 +130,7 @@ static bool same(const json_t *a, const json_t *b)
 
 void denials_add(struct session *s, const json_t *record)
 {
-	bool statement = strcmp(word(record, "type"), "statement") == 0;
+	bool statement = strcmp(ctl_str(record, "type"), "statement") == 0;
 	json_t *entry = statement ? explain_statement(record) : explain_denial(s, record);
 	json_t *list = s->denials;
 	size_t n = json_array_size(list);

@@ -168,13 +168,6 @@ static char *copy(const json_t *o, const char *key)
 	return text ? strdup(text) : NULL;
 }
 
-static const char *word(const json_t *o, const char *key)
-{
-	const char *text = json_string_value(json_object_get(o, key));
-
-	return text ? text : "";
-}
-
 static int take_owner(struct session *s, const json_t *o)
 {
 	json_int_t uid, gid, caller, pid;
@@ -207,7 +200,7 @@ static int take_record(struct session *s, json_t *o, const char *id)
 	s->gate.ca_pem = copy(o, "ca_pem");
 	s->trusted = json_is_true(json_object_get(o, "trusted"));
 	s->installed = json_is_true(json_object_get(o, "installed"));
-	(void)snprintf(s->policy_hash, sizeof(s->policy_hash), "%s", word(o, "policy_sha256"));
+	(void)snprintf(s->policy_hash, sizeof(s->policy_hash), "%s", ctl_str(o, "policy_sha256"));
 	s->command = json_incref(json_object_get(o, "command"));
 	s->addresses = json_incref(json_object_get(o, "addresses"));
 	s->init_pid = (pid_t)json_integer_value(json_object_get(o, "init"));

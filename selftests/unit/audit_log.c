@@ -188,31 +188,41 @@ static void test_foreign_file_is_refused(void **state)
 	assert_null(a);
 }
 
+/* Bytes of its long texts; each takes six in JSON. */
+#define LONG 9000
+
+static json_t *long_record(void)
+{
+	json_t *argv = json_array();
+	char text[LONG + 1];
+
+	memset(text, '\1', LONG);
+	text[LONG] = '\0';
+	assert_int_equal(json_array_append_new(argv, json_string("sh")), 0);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(json_array_append_new(argv, json_string(text)), 0);
+	json_t *record =
+		json_pack("{s:s, s:s, s:i, s:b, s:o, s:s}", "type", "session", "session",
+			  "abcdefgh", "uid", 1000, "trusted", 0, "command", argv, "text", text);
+
+	assert_non_null(record);
+	return record;
+}
+
 /* A line takes so much: numbers and short texts stay, long ones are cut and their size is told. */
 static void test_long_members_are_cut(void **state)
 {
 	struct place *p = *state;
 	struct audit *a;
-	json_t *argv = json_array();
-	char text[9001];
 
-	memset(text, '\1', sizeof(text) - 1); /* six bytes each in JSON */
-	text[sizeof(text) - 1] = '\0';
-	assert_int_equal(json_array_append_new(argv, json_string("sh")), 0);
-	for (int i = 0; i < 5; i++)
-		assert_int_equal(json_array_append_new(argv, json_string(text)), 0);
 	assert_int_equal(audit_open(&a, p->path), 0);
-	assert_int_equal(audit_write(a,
-				     json_pack("{s:s, s:s, s:i, s:b, s:o, s:s}", "type", "session",
-					       "session", "abcdefgh", "uid", 1000, "trusted", 0,
-					       "command", argv, "text", text),
-				     NULL),
-			 0);
+	assert_int_equal(audit_write(a, long_record(), NULL), 0);
 	audit_close(a);
 	json_t *records = last(p, 10), *r = json_array_get(records, 0);
 	json_t *sizes = json_object_get(r, "truncated");
 	json_t *command = json_object_get(r, "command");
 	const char *cut = json_string_value(json_object_get(r, "text"));
+	size_t len = strlen(cut);
 
 	assert_int_equal(json_array_size(records), 1);
 	assert_string_equal(type_of(records, 0), "session");
@@ -220,12 +230,51 @@ static void test_long_members_are_cut(void **state)
 	assert_int_equal(json_integer_value(json_object_get(r, "uid")), 1000);
 	assert_true(json_is_false(json_object_get(r, "trusted")));
 	assert_string_equal(json_string_value(json_array_get(command, 0)), "sh");
-	assert_true(strlen(cut) > 0 && strncmp(cut, text, strlen(cut)) == 0);
-	assert_int_equal(json_integer_value(json_object_get(sizes, "text")), 9000 * 6 + 2);
+	assert_true(len > 0 && len < LONG && strspn(cut, "\1") == len);
+	assert_int_equal(json_integer_value(json_object_get(sizes, "text")), LONG * 6 + 2);
 	assert_int_equal(json_integer_value(json_object_get(sizes, "command")),
-			 5 * (9000 * 6 + 2) + 5 + 4 + 2);
+			 5 * (LONG * 6 + 2) + 5 + 4 + 2);
 	assert_int_equal(json_object_size(sizes), 2);
 	json_decref(records);
+}
+
+/* Allocations of jansson until one that fails. */
+static size_t until_failure = SIZE_MAX;
+
+static void *failing_malloc(size_t size)
+{
+	return until_failure-- == 0 ? NULL : malloc(size);
+}
+
+/* Whatever memory is missing: the record as it should be, or an error and no record. */
+static void test_no_memory_leaves_nothing_out(void **state)
+{
+	struct place *p = *state;
+	struct audit *a;
+	char *whole = NULL;
+	bool failed = true;
+
+	assert_int_equal(audit_open(&a, p->path), 0);
+	assert_int_equal(audit_write(a, long_record(), &whole), 0);
+	json_set_alloc_funcs(failing_malloc, free);
+	for (size_t n = 0; failed; n++) {
+		__cleanup_free char *line = NULL;
+		json_t *record = long_record();
+
+		until_failure = n;
+		int r = audit_write(a, record, &line);
+
+		failed = until_failure > n; /* it went below 0 */
+		until_failure = SIZE_MAX;
+		assert_true(r == 0 || (failed && r == -ENOMEM));
+		assert_int_equal(r == 0, line != NULL);
+		assert_int_equal(audit_retry(a), 0);
+		if (r == 0) /* but for its number and time */
+			assert_string_equal(strstr(line, "\"type\""), strstr(whole, "\"type\""));
+	}
+	json_set_alloc_funcs(malloc, free);
+	audit_close(a);
+	free(whole);
 }
 
 /* Many members that are long, or one that is no text. */
@@ -261,6 +310,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_rotation_keeps_the_number, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_long_members_are_cut, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_memory_leaves_nothing_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_cannot_be_cut_says_so, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_disk_is_an_error_until_it_works_again,
 						setup, teardown),

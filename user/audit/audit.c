@@ -28,13 +28,28 @@ struct audit {
 	bool torn;     /* the file does not end in a newline */
 };
 
+/* json_object_update_missing() does not tell when memory is short. */
+static int add_missing(json_t *out, const json_t *record)
+{
+	const char *key;
+	json_t *value;
+	int r = 0;
+
+	json_object_foreach((json_t *)record, key, value)
+	{
+		if (r == 0 && !json_object_get(out, key))
+			r = json_object_set(out, key, value);
+	}
+	return r;
+}
+
 /* {"seq":..,"time":..} and then the record's own members, in the record's order. */
 static char *make_line(uint64_t seq, const json_t *record)
 {
 	struct stamp now = stamp_now();
 	json_t *out = json_pack("{s:I, s:s}", "seq", (json_int_t)seq, "time", now.text);
 
-	if (!out || json_object_update_missing(out, (json_t *)record) < 0) {
+	if (!out || add_missing(out, record) < 0) {
 		json_decref(out);
 		return NULL;
 	}
@@ -108,6 +123,12 @@ int audit_retry(struct audit *a)
 	return r;
 }
 
+/* Bytes of JSON; 0: no memory. */
+static size_t size_of(const json_t *value)
+{
+	return json_dumpb(value, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
 /* The beginning of a text that takes at most room bytes in JSON; no character is cut. */
 static json_t *cut_text(const json_t *text, size_t room)
 {
@@ -119,10 +140,13 @@ static json_t *cut_text(const json_t *text, size_t room)
 		while (len > 0 && ((unsigned char)p[len] & 0xc0) == 0x80)
 			len--;
 		json_t *cut = json_stringn(p, len);
+		size_t size = size_of(cut);
 
-		if (!cut || len == 0 || json_dumpb(cut, NULL, 0, JSON_ENCODE_ANY) <= room)
+		if (size > 0 && (len == 0 || size <= room))
 			return cut;
 		json_decref(cut);
+		if (size == 0)
+			return NULL;
 		len = len / 2;
 	}
 }
@@ -132,19 +156,26 @@ static json_t *cut_list(const json_t *list, size_t room)
 {
 	json_t *out = json_array(), *item;
 	size_t i, used = 2;
+	int r = 0;
 
 	json_array_foreach((json_t *)list, i, item)
 	{
-		size_t size = json_dumpb(item, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) + 1;
+		size_t size = size_of(item);
+		bool fits = used + size + 1 <= room;
 
-		if (used + size <= room) {
-			(void)json_array_append(out, item);
-			used += size;
-			continue;
-		}
-		if (json_is_string(item))
-			(void)json_array_append_new(out, cut_text(item, room - used));
-		break;
+		if (size == 0)
+			r = -ENOMEM;
+		else if (fits)
+			r = json_array_append(out, item);
+		else if (json_is_string(item))
+			r = json_array_append_new(out, cut_text(item, room - used));
+		if (!fits || r < 0)
+			break;
+		used += size + 1;
+	}
+	if (r < 0) {
+		json_decref(out);
+		return NULL;
 	}
 	return out;
 }
@@ -156,45 +187,67 @@ static json_t *cut(const json_t *value)
 	return json_is_array(value) ? cut_list(value, CUT_BYTES) : json_null();
 }
 
-/* Numbers and short texts stay; what is long is cut, and its size noted under "truncated". */
+/* A member that is short as it is; of a long one what fits, and its size. */
+static int put_cut(json_t *out, json_t *sizes, const char *key, json_t *value)
+{
+	size_t size = size_of(value);
+
+	if (size == 0)
+		return -ENOMEM;
+	if (size <= CUT_BYTES)
+		return json_object_set(out, key, value);
+	if (json_object_set_new(out, key, cut(value)) < 0)
+		return -ENOMEM;
+	return json_object_set_new(sizes, key, json_integer((json_int_t)size));
+}
+
+/*
+ * Numbers and short texts stay; what is long is cut, and its size noted under "truncated". NULL: no
+ * memory; a record that lacks a member without saying so would be a lie.
+ */
 static json_t *cut_record(const json_t *record)
 {
 	json_t *out = json_object(), *sizes = json_object(), *value;
 	const char *key;
+	int r = 0;
 
 	json_object_foreach((json_t *)record, key, value)
 	{
-		size_t size = json_dumpb(value, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
-
-		if (size <= CUT_BYTES) {
-			(void)json_object_set(out, key, value);
-			continue;
-		}
-		(void)json_object_set_new(out, key, cut(value));
-		(void)json_object_set_new(sizes, key, json_integer((json_int_t)size));
+		if (r == 0)
+			r = put_cut(out, sizes, key, value);
 	}
-	if (json_object_set_new(out, "truncated", sizes) < 0) {
+	if (r < 0)
+		json_decref(sizes);
+	else
+		r = json_object_set_new(out, "truncated", sizes);
+	if (r < 0) {
 		json_decref(out);
 		return NULL;
 	}
 	return out;
 }
 
-/* The record as it fits a line: itself, with its long members cut, or what says how long it was. */
+/*
+ * The record as it fits a line: itself, with its long members cut, or what says how long it was.
+ * NULL: no memory.
+ */
 static json_t *fitting(json_t *record)
 {
-	size_t size = json_dumpb(record, NULL, 0, JSON_COMPACT);
+	size_t size = size_of(record);
 
 	if (size > 0 && size < LINE_ROOM)
 		return record;
-	json_t *short_one = cut_record(record);
+	json_t *short_one = size > 0 ? cut_record(record) : NULL;
+	size_t left = size_of(short_one);
 
-	if (short_one && json_dumpb(short_one, NULL, 0, JSON_COMPACT) >= LINE_ROOM) {
+	if (left == 0 || left >= LINE_ROOM) {
 		json_decref(short_one);
+		short_one = NULL;
+	}
+	if (left >= LINE_ROOM)
 		short_one = json_pack("{s:O?, s:O?, s:I}", "type", json_object_get(record, "type"),
 				      "session", json_object_get(record, "session"), "too_long",
 				      (json_int_t)size);
-	}
 	json_decref(record);
 	return short_one;
 }

@@ -308,8 +308,16 @@ struct options {
 	size_t sessions_per_user;
 };
 
-/* 0: go on; else what to exit with is *status. */
-static int parse(int argc, char **argv, struct options *o, int *status)
+static bool parse_sessions(const char *text, size_t *ret)
+{
+	char *end;
+
+	*ret = strtoul(text, &end, 10);
+	return end != text && !*end && *ret >= 1 && *ret <= PF_MAX_SESSIONS;
+}
+
+/* What to exit with, or -1: go on. */
+static int parse(int argc, char **argv, struct options *o)
 {
 	static const struct option options[] = {{"debug", no_argument, NULL, 'd'},
 						{"sessions-per-user", required_argument, NULL, 's'},
@@ -319,25 +327,22 @@ static int parse(int argc, char **argv, struct options *o, int *status)
 						{0}};
 
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		char *end = NULL;
-
-		*status = 0;
-		if (c == 'V')
-			return printf("pinfoldd %s\n", PF_VERSION);
-		if (c == 's')
-			o->sessions_per_user = strtoul(optarg, &end, 10);
-		if (c == '?' || c == 'h' ||
-		    (end && (*end || o->sessions_per_user < 1 ||
-			     o->sessions_per_user > PF_MAX_SESSIONS))) {
-			*status = c == 'h' ? 0 : 2;
-			usage(c == 'h' ? stdout : stderr);
-			return -1;
-		}
-		if (c == 'd')
+		if (c == 'd') {
 			o->level = LOG_LEVEL_DEBUG;
-		o->take_out = o->take_out || c == 'u';
+		} else if (c == 'u') {
+			o->take_out = true;
+		} else if (c == 'V') {
+			(void)printf("pinfoldd %s\n", PF_VERSION);
+			return 0;
+		} else if (c == 'h') {
+			usage(stdout);
+			return 0;
+		} else if (c != 's' || !parse_sessions(optarg, &o->sessions_per_user)) {
+			usage(stderr);
+			return 2;
+		}
 	}
-	return 0;
+	return -1;
 }
 
 /* The unit tries again after 1, not after EXIT_REFUSED: see there. */
@@ -351,9 +356,9 @@ static int exit_status(int r)
 int main(int argc, char **argv)
 {
 	struct options o = {.level = LOG_LEVEL_INFO, .sessions_per_user = SESSIONS_PER_USER};
-	int status;
+	int status = parse(argc, argv, &o);
 
-	if (parse(argc, argv, &o, &status) != 0)
+	if (status >= 0)
 		return status;
 	log_setup("pinfoldd", o.level);
 	return exit_status(o.take_out ? unload() : run_daemon(o.sessions_per_user));

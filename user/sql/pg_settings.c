@@ -79,20 +79,11 @@ static bool check_number(const char *value, const char *words, const char **cano
 	return *value >= '0' && *value <= '9' && strlen(value) <= 16 && only(value, ". ");
 }
 
-static bool check_datestyle(const char *value, const char *words, const char **canonical)
+/* A short text of letters, digits and the characters in words. */
+static bool check_chars(const char *value, const char *words, const char **canonical)
 {
-	(void)words;
 	(void)canonical;
-	return *value && strlen(value) <= 32 && only(value, ", ");
-}
-
-/* A name of the tz database, an offset, or a POSIX rule; no dots, so no path out of the database.
- */
-static bool check_timezone(const char *value, const char *words, const char **canonical)
-{
-	(void)words;
-	(void)canonical;
-	return *value && strlen(value) <= 63 && only(value, "_/+-:<>,");
+	return *value && strlen(value) <= 63 && only(value, words);
 }
 
 static bool check_application(const char *value, const char *words, const char **canonical)
@@ -119,7 +110,7 @@ static const struct setting {
 	{"client_encoding", check_utf8, "utf8|utf-8|unicode", "P20"},
 	{"client_min_messages", check_word,
 	 "debug5|debug4|debug3|debug2|debug1|debug|log|notice|warning|error", "P35"},
-	{"datestyle", check_datestyle, NULL, "P35"},
+	{"datestyle", check_chars, ", ", "P35"},
 	{"default_transaction_deferrable", check_bool, NULL, "P35"},
 	{"default_transaction_isolation", check_word,
 	 "read uncommitted|read committed|repeatable read|serializable", "P35"},
@@ -135,7 +126,9 @@ static const struct setting {
 	{"standard_conforming_strings", check_bool, "on", "P22"},
 	{"statement_timeout", check_number, NULL, "P35"},
 	{"synchronize_seqscans", check_bool, NULL, "P35"},
-	{"timezone", check_timezone, NULL, "P35"},
+	/* A name of the tz database, an offset, or a POSIX rule; no dots, so no path out of the
+	 * database. */
+	{"timezone", check_chars, "_/+-:<>,", "P35"},
 	{"transaction_read_only", check_bool, "on", "P32"},
 	{"transaction_timeout", check_number, NULL, "P35"},
 	{"xmloption", check_word, "content|document", "P35"},
@@ -200,6 +193,12 @@ static bool append(char *out, size_t size, const char *s, size_t n)
 	return true;
 }
 
+/* Before the items of a list, except the first. */
+static bool append_comma(char *out, size_t size, size_t index)
+{
+	return index == 0 || append(out, size, ", ", 2);
+}
+
 /* As an identifier that is quoted whatever it holds. */
 static bool append_quoted(char *out, size_t size, const char *name)
 {
@@ -234,7 +233,7 @@ static int set_path(struct sql_result *r, const char *const *names, size_t n)
 			return result_deny(r, "P42", STATE_FORBIDDEN,
 					   "search_path cannot have \"%.63s\" in this place",
 					   names[i]);
-		if ((i > 0 && !append(path, sizeof(path), ", ", 2)) ||
+		if (!append_comma(path, sizeof(path), i) ||
 		    !append_quoted(path, sizeof(path), names[i]))
 			return result_deny(r, "P35", STATE_FORBIDDEN,
 					   "the search_path is too long");
@@ -260,7 +259,7 @@ int pg_setting_set(struct sql_result *r, const char *name, const char *const *va
 	if (!strcasecmp(name, "search_path"))
 		return set_path(r, values, n);
 	for (size_t i = 0; i < n; i++)
-		if ((i > 0 && !append(joined, sizeof(joined), ", ", 2)) ||
+		if (!append_comma(joined, sizeof(joined), i) ||
 		    !append(joined, sizeof(joined), values[i], strlen(values[i])))
 			return result_deny(r, "P35", STATE_FORBIDDEN, "the value is too long");
 	if (!strcasecmp(name, "restrict_nonsystem_relation_kind"))

@@ -18,7 +18,11 @@
 #include "gate/tls.h"
 
 static void upstream_event(struct stream *s);
-static int connect_next(struct upstream *up);
+
+static struct upstream *of_stream(struct stream *s)
+{
+	return (struct upstream *)((char *)s - offsetof(struct upstream, s));
+}
 
 int endpoint_open(struct endpoint *ep, uv_loop_t *loop, const struct endpoint_config *config,
 		  struct recorder *recorder, const char **why)
@@ -81,7 +85,7 @@ static void handle_gone(struct upstream *up)
 
 static void stream_gone(struct stream *s)
 {
-	handle_gone((struct upstream *)((char *)s - offsetof(struct upstream, s)));
+	handle_gone(of_stream(s));
 }
 
 static void timer_gone(uv_handle_t *timer)
@@ -188,7 +192,7 @@ static int connect_next(struct upstream *up)
 /* The socket of an address that did not answer is closed: on to the next. */
 static void address_failed(struct stream *s)
 {
-	struct upstream *up = (struct upstream *)((char *)s - offsetof(struct upstream, s));
+	struct upstream *up = of_stream(s);
 
 	up->address++;
 	stream_init(s, upstream_event);
@@ -345,15 +349,6 @@ static void became_ready(struct upstream *up)
 		make_idle(up);
 }
 
-/*
- * Nobody asked an idle connection anything: its end, or a notice. Whatever it is, this one is not
- * worth keeping.
- */
-static void idle_event(struct upstream *up)
-{
-	upstream_close(up);
-}
-
 static void advance(struct upstream *up)
 {
 	const char *sqlstate = "08001", *why = "the server hung up";
@@ -396,7 +391,7 @@ static void linger_event(struct upstream *up)
 
 static void upstream_event(struct stream *s)
 {
-	struct upstream *up = (struct upstream *)((char *)s - offsetof(struct upstream, s));
+	struct upstream *up = of_stream(s);
 
 	if (up->state == UP_LINGER)
 		linger_event(up);
@@ -404,8 +399,8 @@ static void upstream_event(struct stream *s)
 		advance(up);
 	else if (up->user)
 		up->user->event(up->user);
-	else
-		idle_event(up);
+	else /* idle: its end, or words that nobody asked for. It is not worth keeping. */
+		upstream_close(up);
 }
 
 static int upstream_start(struct endpoint *ep, struct upstream_user *u)

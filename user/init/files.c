@@ -34,8 +34,7 @@ static int write_file(const char *path, const char *text)
 	return fd_write_all(fd, text, strlen(text));
 }
 
-/* mkdir -p of what leads to path. */
-static int make_parents(const char *path)
+int make_parents(const char *path)
 {
 	char part[PATH_MAX];
 

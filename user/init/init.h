@@ -76,6 +76,8 @@ json_t *mounts_own(void);
 /* files.c: small files of the session, in /run/pinfold and over those of /etc. */
 int files_make(const struct setup *s, struct failure *f) __must_check;
 int files_write_ca(const char *pem, struct failure *f) __must_check;
+/* Make the directories that lead to path, as far as they are missing. */
+int make_parents(const char *path) __must_check;
 
 /*
  * bounded.c: run work in a child that shares the descriptors, but not the memory, of pid 1;

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
@@ -192,13 +191,10 @@ static int hide(void)
 /* Make what leads to path, and path itself as a directory or an empty file. */
 static int make_place(const char *path, bool dir)
 {
-	char part[PATH_MAX];
+	int r = make_parents(path);
 
-	for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		(void)snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
-		if (mkdir(part, 0755) < 0 && errno != EEXIST)
-			return -errno;
-	}
+	if (r < 0)
+		return r;
 	if (dir)
 		return mkdir(path, 0755) < 0 && errno != EEXIST ? -errno : 0;
 	__cleanup_fd int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);

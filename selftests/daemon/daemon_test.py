@@ -275,6 +275,25 @@ class Policy(unittest.TestCase):
             s.close()
         return answer
 
+    def test_password_file(self):
+        """No session of a policy reads the password that it names, not even as root."""
+        lone, kept = f"{BASE}/orders.pw", f"{BASE}/beside.pw"
+        for path in (lone, kept):
+            with open(path, "w", encoding="ascii") as f:
+                f.write("secret\n")
+            os.chmod(path, 0o600)
+        product.policy("named", "databases:\n  - { name: orders, type: postgres, tls: off, "
+                       "address: '192.0.2.10:5432', database: d, user: u, "
+                       f"password: {{ file: {lone} }} }}\n")
+        self.assertEqual(product.checked("cat", lone), "secret\n")
+        s = Session("sh", "-c", f"cat {kept}; cat {lone}; read x; cat {lone}", policy="named")
+        self.assertEqual(s.line(), "secret")
+        os.rename(kept, lone)
+        s.say("")
+        status, out, err = s.end()
+        self.assertEqual((status, out), (1, ""), err)
+        self.assertEqual(err.count("Permission denied"), 2, err)
+
     def test_bound_below_tmp(self):
         """What a policy shows below /tmp leaves the session's own /tmp as it is."""
         os.makedirs("/tmp/pf-bound", exist_ok=True)

@@ -225,6 +225,32 @@ static void test_secret_that_is_named(void **state)
 }
 
 /* A denied path stays denied when a directory on the way is moved: each is sealed. */
+/* Whatever else the policy says of it, and where a path below /run is shown in the session. */
+static void test_password_files(void **state)
+{
+	struct world w;
+
+	(void)state;
+	make_world(HEAD "databases:\n"
+			"- {name: a, type: postgres, address: a, database: d, user: u, tls: off,\n"
+			"   password: {file: /srv/keys/a.pw}}\n"
+			"- {name: b, type: postgres, address: b, database: d, user: u, tls: off,\n"
+			"   password: {file: /run/keys/b.pw}}\n"
+			"files: {read: [/, /srv/keys/a.pw, /run/keys], write: [/srv/keys]}\n",
+		   NULL, &w);
+	assert_int_equal(rights_of(&w, "/srv/keys/a.pw"), 0);
+	assert_int_equal(rights_of(&w, "/srv/keys/b.pw"), R | W);
+	assert_int_equal(rights_of(&w, "/run/keys/b.pw"), 0);
+	assert_int_equal(rights_of(&w, "/run/keys/a.pw"), R | X);
+	const struct policy_rule *keys = at(&w.rules, "/srv/keys");
+	const struct pf_rule *named =
+		entry(&w.entries, w.found[keys - w.rules.v].ino, policy_name_hash("a.pw", 4));
+
+	assert_non_null(named); /* replaced by another file it stays denied */
+	assert_int_equal(named->rights, 0);
+	free_world(&w);
+}
+
 static void test_way_is_sealed(void **state)
 {
 	static const char *const sealed[] = {"/workspace", "/workspace/a", "/workspace/a/b",
@@ -479,6 +505,7 @@ int main(void)
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_exec_list),
 		cmocka_unit_test(test_secret_that_is_named),
+		cmocka_unit_test(test_password_files),
 		cmocka_unit_test(test_way_is_sealed),
 		cmocka_unit_test(test_missing_paths),
 		cmocka_unit_test(test_missing_file_has_its_place),

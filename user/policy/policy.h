@@ -210,8 +210,9 @@ struct policy_rules {
  * The ordered list of paths with the rights of each. What each list of the policy means together:
  * deny wins over everything, at and below its path; write includes read; without exec.allow, what
  * is readable and not writable may be executed; built-in secrets (policy_secrets.c) are denied
- * unless the policy itself names them or something in them; a mount point has the rights that its
- * path has. 0, or -EINVAL/-ENOMEM and *err. Free with policy_rules_free().
+ * unless the policy itself names them or something in them; files that the policy has passwords in
+ * are denied always; a mount point has the rights that its path has. 0, or -EINVAL/-ENOMEM and
+ * *err. Free with policy_rules_free().
  */
 int policy_rules(const struct policy *p, const struct policy_host *host, struct policy_rules *ret,
 		 struct policy_err *err) __must_check;

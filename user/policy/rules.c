@@ -42,9 +42,21 @@ static bool named_below(const struct policy_list *list, const char *secret, cons
 	return false;
 }
 
+/* Whether path is a file that the policy itself has a password in. */
+static bool is_password(const struct policy *p, const char *path)
+{
+	for (size_t i = 0; i < p->n_dbs; i++) {
+		const struct policy_secret *password = &p->dbs[i].password;
+
+		if (password->from == POLICY_SECRET_FILE && path_in(path, password->value.text))
+			return true;
+	}
+	return false;
+}
+
 static bool is_secret(const struct maker *m, const char *path)
 {
-	if (secrets_always_over(path))
+	if (secrets_always_over(path) || is_password(m->p, path))
 		return true;
 	for (size_t i = 0; i < m->n_secrets; i++)
 		if (path_in(path, m->secrets[i]) &&
@@ -169,6 +181,21 @@ static int add_mount(struct maker *m, const char *path)
 	return is_secret(m, path) ? 0 : add_built_in(m, path, false);
 }
 
+/* Wherever they are, also where something of the host's is shown in an own file system. */
+static int add_passwords(struct maker *m)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < m->p->n_dbs; i++) {
+		const struct policy_secret *password = &m->p->dbs[i].password;
+		const struct policy_rule rule = {.deny = true, .mark = password->value.mark};
+
+		if (password->from == POLICY_SECRET_FILE)
+			r = add_path(m, &rule, password->value.text);
+	}
+	return r;
+}
+
 static int add_secret(struct maker *m, char *path)
 {
 	if (!path)
@@ -240,6 +267,8 @@ static int add_all(struct maker *m)
 		r = add_built_in(m, secrets_always[i], true);
 	for (size_t i = 0; r == 0 && i < m->n_secrets; i++)
 		r = add_built_in(m, m->secrets[i], true);
+	if (r == 0)
+		r = add_passwords(m);
 	for (size_t i = 0; r == 0 && i < m->host->n_mounts; i++)
 		r = add_mount(m, m->host->mounts[i]);
 	if (r == 0)

@@ -305,6 +305,29 @@ class Policy(unittest.TestCase):
         self.assertFalse(os.path.exists("/tmp/pf-own"))
 
 
+class End(unittest.TestCase):
+    """After its end nothing of a session is left, wherever root has moved it."""
+
+    def test_moved_to_another_cgroup(self):
+        top = product.checked("findmnt", "-t", "cgroup2", "-no", "TARGET").split()[0]
+        other = f"{top}/pf-elsewhere"
+        os.makedirs(other, exist_ok=True)
+        s = Session("sh", "-c", "sleep 1000 & echo; wait", options=("-n", "moved"))
+        s.line()
+        live = find("moved")
+        with open(f"{top}/pinfold.slice/{live['id']}/agent/cgroup.procs", encoding="ascii") as f:
+            pids = f.read().split()
+        self.assertGreater(len(pids), 2)
+        for pid in pids:
+            with open(f"{other}/cgroup.procs", "w", encoding="ascii") as f:
+                f.write(pid)
+        product.checked("pinfold", "kill", "moved")
+        wait_until(lambda: find("moved")["state"] == "ended")
+        s.end()
+        self.assertEqual([p for p in pids if os.path.exists(f"/proc/{p}")], [])
+        os.rmdir(other)
+
+
 class Caps(unittest.TestCase):
     """One user cannot take it all, and the daemon does not spin."""
 
@@ -435,7 +458,7 @@ def main():
     DAEMON.start()
     try:
         suite = unittest.defaultTestLoader.loadTestsFromNames(
-            sys.argv[1:] or ["Why", "Adoption", "Policy", "Caps", "Follow"], sys.modules[__name__])
+            sys.argv[1:] or ["Why", "Adoption", "Policy", "End", "Caps", "Follow"], sys.modules[__name__])
         result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(suite)
     finally:
         DAEMON.stop()

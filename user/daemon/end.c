@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -110,12 +111,20 @@ static void finish(struct session *s)
 	conns_summaries(s);
 }
 
+/* Pid 1 is the last of its pid namespace, and may have been moved to another cgroup. */
+static bool is_populated(const struct session *s)
+{
+	struct pollfd init = {.fd = s->init_pidfd, .events = POLLIN};
+
+	return cgroup_populated(&s->cg) || (s->init_pidfd >= 0 && poll(&init, 1, 0) == 0);
+}
+
 /* Its last records come before the end of the gate's channel. */
 static void check_empty(void *arg)
 {
 	struct session *s = arg;
 
-	if (cgroup_populated(&s->cg)) {
+	if (is_populated(s)) {
 		(void)cgroup_kill(&s->cg); /* again, for what was born in between */
 		return;
 	}
@@ -138,6 +147,10 @@ void session_end(struct session *s)
 	find_reason(s); /* while memory.events is there */
 	int r = cgroup_kill(&s->cg);
 
+	/* With pid 1 goes all that somebody has moved to another cgroup. */
+	if (s->init_pidfd >= 0 &&
+	    syscall(SYS_pidfd_send_signal, s->init_pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+		r = -errno;
 	if (r < 0)
 		log_err("session=%s cannot be killed: %s", s->id, strerror(-r));
 	s->empty = alarm_new(s->d->loop, 0, EMPTY_EVERY_MS, check_empty, s);

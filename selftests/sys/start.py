@@ -323,6 +323,14 @@ class Manifest(Case):
             self.assertEqual(ins["core"], [1, 1])
             self.assertEqual(ins["files_max"], [4096, 4096])
 
+    def test_few_files(self):
+        """As few descriptors as a policy may say are enough to start with."""
+        write_policy("pfs-files", ["/"], [], "limits: { files: 16 }\n")
+        count = ("sh", "-c", "ulimit -H -n")
+        for uid in self.uids:
+            self.assertNotEqual(self.works(outside(*count, uid=uid)), "16\n")
+            self.assertEqual(self.works(inside(*count, policy="pfs-files", uid=uid)), "16\n")
+
     def test_set_id(self):
         tool = f"{TOP}/tools/set-id"
         self.assertEqual(self.works(outside(tool, "-u", uid=world.UID)), "0\n")

@@ -144,9 +144,9 @@ static int run_command(const struct stage *st, int report, int go)
 	int r = set_group(st->pty);
 
 	if (r == 0)
-		r = set_limits(st->s);
-	if (r == 0)
 		r = set_descriptors(st->s, st->pty, report, go);
+	if (r == 0) /* now: on the way descriptors had higher numbers than a policy may allow */
+		r = set_limits(st->s);
 	if (r == 0)
 		r = priv_become(st->s);
 	if (r == 0)

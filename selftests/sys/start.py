@@ -398,6 +398,31 @@ class NoAnswer(Case):
         self.works(outside("pinfold", "ps", "--json"))
 
 
+class Homes(Case):
+    """Every home in /home has secrets; a session that could not deny them all does not start."""
+
+    most = 1024
+
+    def refused(self, why):
+        done = inside("true")
+        self.assertEqual(done.returncode, 125)
+        self.assertIn(why, done.stderr)
+
+    def test_most(self):
+        world.run("mount", "-t", "tmpfs", "homes", "/home")
+        self.addCleanup(world.run, "umount", "/home")
+        for n in range(self.most):
+            os.mkdir(f"/home/{n}")
+            put(f"/home/{n}/.netrc", "secret\n")
+        last = ("sh", "-c", "cat /home/*/.netrc")
+        self.assertEqual(self.works(outside(*last)), "secret\n" * self.most)
+        done = inside(*last)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.works(inside("true"))
+        os.mkdir(f"/home/{self.most}")
+        self.refused(f"/home has more than {self.most} names")
+
+
 class Casefold(Case):
     """Directories in which .GIT is .git: what is denied by name would have other names there."""
 

@@ -10,28 +10,47 @@
 #include <sys/mman.h>
 
 #define HOME "/home"
-/* Names that are told; whoever has more has their homes denied as a whole, or named. */
+/* No session starts where there are more: the secrets of the rest would not be denied. */
 #define HOMES_MAX 1024
 
 struct homes {
 	volatile size_t progress;
+	int error; /* positive errno; E2BIG: more than HOMES_MAX */
 	size_t n;
 	char names[HOMES_MAX][NAME_MAX + 1];
 };
+
+static void add_name(struct homes *h, const char *name)
+{
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return;
+	if (h->n == HOMES_MAX)
+		h->error = E2BIG;
+	else
+		memcpy(h->names[h->n++], name, strlen(name) + 1);
+}
 
 static void read_names(void *arg)
 {
 	struct homes *h = arg;
 	DIR *dir = opendir(HOME);
 
-	for (struct dirent *e = dir ? readdir(dir) : NULL; e && h->n < HOMES_MAX;
-	     e = readdir(dir)) {
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			memcpy(h->names[h->n++], e->d_name, strlen(e->d_name) + 1);
+	if (!dir) {
+		h->error = errno == ENOENT || errno == ENOTDIR ? 0 : errno;
+		return;
+	}
+	while (h->error == 0) {
+		errno = 0;
+		const struct dirent *e = readdir(dir);
+
+		if (!e) {
+			h->error = errno;
+			break;
+		}
+		add_name(h, e->d_name);
 		h->progress++;
 	}
-	if (dir)
-		closedir(dir);
+	closedir(dir);
 }
 
 static json_t *names(const struct homes *h)
@@ -46,19 +65,37 @@ static json_t *names(const struct homes *h)
 	return list;
 }
 
+static int read_home(struct homes *h, struct failure *f)
+{
+	int r = bounded(read_names, h, &h->progress);
+
+	if (r == -ETIMEDOUT || r == -EUCLEAN)
+		return fail(f, ETIMEDOUT, "cannot read " HOME ": its file system does not answer");
+	if (r == 0 && h->error == E2BIG)
+		return fail(f, E2BIG,
+			    HOME " has more than %d names: their secrets cannot all be denied",
+			    HOMES_MAX);
+	if (r == 0)
+		r = -h->error;
+	if (r < 0)
+		return fail(f, -r, "cannot read " HOME ", where secrets must be denied: %s",
+			    strerror(-r));
+	return 0;
+}
+
 json_t *homes_list(struct failure *f)
 {
 	struct homes *h =
 		mmap(NULL, sizeof(*h), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int r = h == MAP_FAILED ? -ENOMEM : bounded(read_names, h, &h->progress);
-	json_t *list = r == 0 ? names(h) : NULL;
 
-	if (h != MAP_FAILED)
-		(void)munmap(h, sizeof(*h));
-	if (r == -ETIMEDOUT || r == -EUCLEAN)
-		(void)fail(f, ETIMEDOUT, "cannot read " HOME ": its file system does not answer");
-	else if (!list)
-		(void)fail(f, ENOMEM, "cannot read " HOME ": %s",
-			   r ? strerror(-r) : "a name is not UTF-8");
+	if (h == MAP_FAILED) {
+		(void)fail(f, ENOMEM, "out of memory");
+		return NULL;
+	}
+	json_t *list = read_home(h, f) == 0 ? names(h) : NULL;
+
+	(void)munmap(h, sizeof(*h));
+	if (!list) /* unless there is a better reason */
+		(void)fail(f, ENOMEM, "cannot read " HOME ": a name is not UTF-8");
 	return list;
 }

@@ -482,15 +482,18 @@ class Casefold(Case):
             self.works(outside("chattr", "-F", path, uid=uid))
 
 
-class LinkedVarTmp(Case):
+class VarTmp(Case):
     """Where /var/tmp is a link, the filesystem that it leads to does not become the session's."""
 
+    disk, below = f"{TOP}/disk", ""
+
     def setUp(self):
-        self.disk = f"{TOP}/disk"
         os.makedirs(self.disk)
         world.run("mount", "-t", "tmpfs", "-o", "mode=1777", "disk", self.disk)
+        os.makedirs(self.disk + self.below, exist_ok=True)
+        os.chmod(self.disk + self.below, 0o1777)
         shutil.rmtree("/var/tmp")
-        os.symlink(self.disk, "/var/tmp")
+        os.symlink(self.disk + self.below, "/var/tmp")
 
     def tearDown(self):
         os.unlink("/var/tmp")
@@ -499,6 +502,8 @@ class LinkedVarTmp(Case):
         world.run("umount", self.disk)
         os.rmdir(self.disk)
 
+
+class LinkedVarTmp(VarTmp):
     def test_denied(self):
         write_policy("pfs-few", ["/usr", "/etc"], [f"{TOP}/work"])
         for uid in self.uids:
@@ -510,6 +515,46 @@ class LinkedVarTmp(Case):
                 self.assertNotEqual(done.returncode, 0)
                 self.assertFalse(os.path.exists(path), done.stderr)
             self.works(inside("sh", "-c", "echo x >/tmp/x", policy="pfs-few", uid=uid))
+
+    def test_named(self):
+        """What a policy names behind the link is there already: nothing is mounted on the host's
+        directories."""
+        os.mkdir(f"{self.disk}/shown")
+        put(f"{self.disk}/shown/file", "shown\n")
+        path = f"{TOP}/work/own.yaml"
+        put(path, POLICY_TEXT.format(name="own", read="/, /var/tmp/shown", write="", more=""))
+        look = ("sh", "-c", f"cat /var/tmp/shown/file; grep -c {self.disk}/shown "
+                "/proc/self/mountinfo")
+        for uid in self.uids:
+            self.assertEqual(outside(*look, uid=uid).stdout, "shown\n0\n")
+            done = inside(*look, policy=path, uid=uid)
+            self.assertEqual(done.stdout, "shown\n0\n", done.stderr)
+
+
+class ShownVarTmp(VarTmp):
+    """... not even when the policy shows in the session what the link leads to."""
+
+    disk, below = "/run/pfs-disk", "/tmp"
+    keys = "/root/.ssh/keys"
+
+    def test_shown(self):
+        os.mkdir(f"{self.disk}/keys")
+        put(f"{self.disk}/keys/id", "secret\n")
+        put(f"{self.disk}/tmp/file", "shown\n")
+        os.makedirs(self.keys, exist_ok=True)
+        world.run("mount", "--bind", f"{self.disk}/keys", self.keys)
+        self.addCleanup(world.run, "umount", self.keys)
+        write_policy("pfs-shown", ["/", f"{self.disk}/tmp"], [f"{TOP}/work"])
+        read, write = ("cat", f"{self.keys}/id"), ("sh", "-c", f"echo x >{self.keys}/id")
+        self.assertEqual(self.works(outside(*read)), "secret\n")
+        self.works(outside("sh", "-c", f"echo secret >{self.keys}/id"))
+        shown = inside("cat", f"{self.disk}/tmp/file", policy="pfs-shown")
+        self.assertEqual(self.works(shown), "shown\n")
+        for attack in (read, write):
+            done = inside(*attack, policy="pfs-shown")
+            self.assertNotEqual(done.returncode, 0)
+            self.assertEqual(done.stdout, "")
+        self.assertEqual(get(f"{self.keys}/id"), "secret\n")
 
 
 def prepare(build):

@@ -68,7 +68,13 @@ int msg_send_fd(int sock, json_t *obj, int fd) __must_check;
 /* Send it if somebody is still there to hear it. */
 void msg_tell(int sock, json_t *obj);
 
-/* mounts.c: the session's own view of the filesystem. */
+/*
+ * mounts.c: the session's own view of the filesystem.
+ *
+ * Open path as O_PATH, which the kernel side does not see. plain: -ELOOP when there is a symbolic
+ * link on the way.
+ */
+int path_hold(const char *path, bool plain) __must_check;
 int mounts_make(const struct setup *s, struct failure *f) __must_check;
 /* The filesystems that exist for this session alone, as [{"path":..,"rights":..}]. */
 json_t *mounts_own(void);

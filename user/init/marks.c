@@ -10,38 +10,28 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
-
-/*
- * O_PATH: unseen by the kernel side. plain: no symbolic link on the way. What a session may write
- * it may also fill with links, which would lead the rules of a later session astray.
- */
-static int hold(const char *path, bool plain)
-{
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
-			       .resolve = plain ? RESOLVE_NO_SYMLINKS : 0};
-
-	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
-}
 
 #ifndef HFSPLUS_MAGIC
 #define HFSPLUS_MAGIC 0x482b
 #define HFS_MAGIC 0x4244
 #endif
 
-/* One path, in memory that is shared with the child that opens it. */
+/*
+ * One path, in memory that is shared with the child that opens it. plain: no symbolic link on the
+ * way. What a session may write it may also fill with links, which would lead the rules of a later
+ * session astray; and the session's own filesystems are where they were mounted.
+ */
 struct slot {
-	int held;  /* descriptor, -1: none yet */
+	int held;  /* descriptor, negative: none yet */
 	int error; /* positive errno; ETIMEDOUT: not to be tried again */
 	bool plain;
 	bool folds; /* names, in this directory */
@@ -52,6 +42,7 @@ struct job {
 	const struct setup *s;
 	const char **paths;   /* owned array of borrowed strings */
 	size_t n, n_borrowed; /* the first of them with the caller's rights */
+	size_t n_own;	      /* the last of them are the session's own filesystems */
 	volatile size_t *at;  /* shared: the slot in work */
 	struct slot *slots;   /* shared */
 	size_t shared;	      /* bytes, of both */
@@ -80,8 +71,8 @@ static bool folds_names(int dir)
 static int hold_once(struct slot *slot, const char *path)
 {
 	if (slot->held < 0)
-		slot->held = hold(path, slot->plain);
-	return slot->held < 0 ? -errno : 0;
+		slot->held = path_hold(path, slot->plain);
+	return slot->held < 0 ? slot->held : 0;
 }
 
 /*
@@ -143,6 +134,7 @@ static int run(struct job *j, struct failure *f)
 	}
 }
 
+/* plain NULL: all of them are. */
 static int add(struct job *j, const json_t *paths, const json_t *plain)
 {
 	size_t i;
@@ -151,8 +143,8 @@ static int add(struct job *j, const json_t *paths, const json_t *plain)
 	json_array_foreach((json_t *)paths, i, path)
 	{
 		j->paths[j->n] = json_string_value(path);
-		j->slots[j->n] =
-			(struct slot){.held = -1, .plain = json_is_true(json_array_get(plain, i))};
+		j->slots[j->n] = (struct slot){
+			.held = -1, .plain = !plain || json_is_true(json_array_get(plain, i))};
 		if (!j->paths[j->n++])
 			return -EBADMSG;
 	}
@@ -164,6 +156,7 @@ static int job_make(struct job *j, const json_t *mark)
 	const json_t *paths = json_object_get(mark, "paths"), *own = json_object_get(mark, "own");
 	size_t n = json_array_size(paths) + json_array_size(own);
 
+	j->n_own = json_array_size(own);
 	j->paths = calloc(n + 1, sizeof(*j->paths));
 	j->shared = sizeof(*j->at) + n * sizeof(*j->slots);
 	void *shared =
@@ -187,6 +180,16 @@ static void job_free(struct job *j)
 		munmap((void *)j->at, j->shared);
 }
 
+/* pinfoldd takes the rights of its own to be those of whatever was opened there. */
+static int check_own(const struct job *j, struct failure *f)
+{
+	for (size_t i = j->n - j->n_own; i < j->n; i++)
+		if (j->slots[i].error)
+			return fail(f, j->slots[i].error, "cannot open the session's own %s: %s",
+				    j->paths[i], strerror(j->slots[i].error));
+	return 0;
+}
+
 static json_t *results(const struct job *j)
 {
 	json_t *list = json_array();
@@ -207,6 +210,8 @@ int marks_make(const json_t *mark, const struct setup *s, json_t **ret_results, 
 
 	if (r == 0)
 		r = run(&j, f);
+	if (r == 0)
+		r = check_own(&j, f);
 	json_t *list = r == 0 ? results(&j) : NULL;
 
 	job_free(&j);

@@ -90,13 +90,26 @@ static const struct own_fs {
 /* Pins, logs, policies with their secrets: /run, with the sockets, is covered anyway. */
 static const char *const hidden[] = {"/sys/fs/bpf", "/var/log/pinfold", "/etc/pinfold"};
 
-/* A symbolic link (/var/tmp to /tmp, say) is none: what it leads to is covered, or not, as itself.
+int path_hold(const char *path, bool plain)
+{
+	const struct open_how how = {.flags = O_PATH | O_CLOEXEC,
+				     .resolve = plain ? RESOLVE_NO_SYMLINKS : 0};
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+
+	return fd < 0 ? -errno : fd;
+}
+
+/*
+ * By way of a symbolic link (/var/tmp to /tmp, or /var to elsewhere) it is none: what that leads to
+ * is covered, or not, as itself. It may be the host's, even if only because a policy shows it, and
+ * what is the session's own has rights as a whole.
  */
 static bool is_directory(const char *path)
 {
+	__cleanup_fd int fd = path_hold(path, true);
 	struct stat st;
 
-	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+	return fd >= 0 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 json_t *mounts_own(void)
@@ -225,39 +238,50 @@ static size_t count(const char *const *list)
 	return n;
 }
 
-/* These paths begin in directories that anybody may write to: with our own rights no symbolic link
- * is followed, which would lead to where the caller has none. */
-static int open_bind(const struct setup *s, const char *path)
-{
-	const struct open_how how = {.flags = O_PATH | O_CLOEXEC,
-				     .resolve = s->binds_as_caller ? 0 : RESOLVE_NO_SYMLINKS};
-
-	return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
-}
-
-/* Hold what will be covered and must be seen nevertheless; a path that is missing is skipped: the
- * rule for it fails later, with its place in the policy. */
+/*
+ * Hold what will be covered and must be seen nevertheless; a path that is missing is skipped: the
+ * rule for it fails later, with its place in the policy. These paths begin in directories that
+ * anybody may write to: with our own rights no symbolic link is followed, which would lead to where
+ * the caller has none.
+ */
 static int open_binds(const struct setup *s, int *fds)
 {
 	int r = s->binds_as_caller ? priv_borrow(s) : 0;
 
 	for (size_t i = 0; r == 0 && s->binds[i]; i++)
-		fds[i] = open_bind(s, s->binds[i]);
+		fds[i] = path_hold(s->binds[i], !s->binds_as_caller);
 	return r == 0 && s->binds_as_caller ? priv_return() : r;
 }
 
+static bool is_below(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	return strncmp(path, dir, len) == 0 && path[len] == '/';
+}
+
+static bool is_covered(const char *path)
+{
+	for (size_t i = 0; i < ARRAY_LEN(own_fs); i++)
+		if (is_below(path, own_fs[i].path) && is_directory(own_fs[i].path))
+			return true;
+	return false;
+}
+
 /*
- * Is the i-th path seen already, through another that leads to it? On the way to it nothing may be
- * made then, and nothing mounted: what is there is the host's, and others may change it.
+ * Is the i-th path seen already, since nothing covers it or through another that leads to it? On
+ * the way to it nothing may be made then, and nothing mounted: what is there is the host's, and
+ * others may change it.
  */
 static bool is_seen(const struct setup *s, const int *fds, size_t i)
 {
+	if (!is_covered(s->binds[i]))
+		return true;
 	for (size_t j = 0; s->binds[j]; j++) {
-		size_t len = strlen(s->binds[j]);
-
-		if (j == i || fds[j] < 0 || strncmp(s->binds[i], s->binds[j], len) != 0)
+		if (j == i || fds[j] < 0)
 			continue;
-		if (s->binds[i][len] == '/' || (!s->binds[i][len] && j < i))
+		if (is_below(s->binds[i], s->binds[j]) ||
+		    (j < i && strcmp(s->binds[i], s->binds[j]) == 0))
 			return true;
 	}
 	return false;
@@ -288,7 +312,9 @@ static int cover(const struct setup *s, struct failure *f)
 			r = make_dirs_for(&own_fs[i]);
 		if (r < 0)
 			return fail(f, -r, "cannot make the session's %s: %s", own_fs[i].path,
-				    strerror(-r));
+				    r == -ENOTDIR ? "it must be a directory on this machine, not "
+						    "a symbolic link"
+						  : strerror(-r));
 	}
 	int r = make_devices();
 

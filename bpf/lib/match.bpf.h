@@ -96,7 +96,7 @@ static __always_inline void pf_judge(const struct pf_label *me, struct dentry *s
 	v->reason = PF_REASON_NO_POLICY;
 	if (!policy)
 		return;
-	rule = pf_walk(policy, start, &child, &deep);
+	rule = pf_walk(s, policy, start, &child, &deep);
 	v->reason = PF_REASON_TOO_DEEP;
 	if (deep)
 		return;

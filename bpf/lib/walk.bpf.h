@@ -38,14 +38,22 @@ struct pf_verdict {
 	__u32 reason; /* what a refusal for a missing right is to say */
 };
 
+/* May the inode of this number have a rule? (session.h, pf_session.places) */
+static __always_inline bool pf_may_have_rule(const struct pf_session *s, __u64 ino)
+{
+	__u64 hash = PF_PLACE_HASH(ino);
+
+	return s->places[PF_PLACE_WORD(hash)] & PF_PLACE_BIT(hash);
+}
+
 /*
  * Rule found by the walk; NULL with *deep set when the bound was reached. *child is the entry below
  * the directory that has the rule, or 0 when the rule stands on the object itself; its initial
  * value is the entry that start is the parent of, or NULL. Entries are locked or held by the caller
  * of the hook; a parent that changes meanwhile was moved by somebody who may write both trees.
  */
-static __always_inline struct pf_rule *pf_walk(void *policy, struct dentry *d,
-					       struct dentry **child, bool *deep)
+static __always_inline struct pf_rule *pf_walk(const struct pf_session *s, void *policy,
+					       struct dentry *d, struct dentry **child, bool *deep)
 {
 	struct pf_rule_key key = {};
 	struct dentry *parent;
@@ -56,7 +64,7 @@ static __always_inline struct pf_rule *pf_walk(void *policy, struct dentry *d,
 	key.dev = d->d_sb->s_dev;
 	for (i = 0; i < PF_MAX_DEPTH; i++) {
 		inode = pf_inode(d);
-		if (inode) {
+		if (inode && pf_may_have_rule(s, inode->i_ino)) {
 			key.ino = inode->i_ino;
 			key.self = pf_self(inode);
 			rule = bpf_map_lookup_elem(policy, &key);

@@ -11,7 +11,7 @@
  * Bumped on every change of a shared struct or of a map's meaning. The daemon refuses to adopt pins
  * of another version.
  */
-#define PF_ABI_VERSION 1
+#define PF_ABI_VERSION 2
 
 /* Where programs, links and maps are pinned; a bpffs must be mounted on the parent. */
 #define PF_PIN_DIR "/sys/fs/bpf/pinfold"

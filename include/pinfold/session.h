@@ -68,6 +68,16 @@ struct pf_own_fs {
 	__u32 rights; /* PF_R_* of policy.h */
 };
 
+/*
+ * pf_session.places: a Bloom filter with one hash over the inode numbers that have a rule. A walk
+ * passes most directories by one bit of it, without a look-up. It never says "none" of an inode
+ * that has a rule: that is what makes it safe to believe.
+ */
+#define PF_PLACE_WORDS 64
+#define PF_PLACE_HASH(ino) ((ino) * 0x9e3779b97f4a7c15ULL)
+#define PF_PLACE_WORD(hash) ((hash) >> 58)
+#define PF_PLACE_BIT(hash) (1ULL << ((hash) >> 52 & 63))
+
 /* Value of pf_sessions; the key is the session id. Written whole by user space before LIVE is set.
  */
 struct pf_session {
@@ -78,8 +88,9 @@ struct pf_session {
 	__u32 n_own_fs;
 	struct pf_own_fs own_fs[PF_MAX_OWN_FS];
 	char name[32]; /* NUL-padded, for people who read the map */
+	__u64 places[PF_PLACE_WORDS];
 };
-PF_ASSERT_SIZE(struct pf_session, 24 + 8 * PF_MAX_OWN_FS + 32);
+PF_ASSERT_SIZE(struct pf_session, 24 + 8 * PF_MAX_OWN_FS + 32 + 8 * PF_PLACE_WORDS);
 
 /* Classes of denial that are counted separately; the order is that of pf_stats.denied. */
 enum pf_class {

@@ -117,6 +117,13 @@ static __u64 boot_ns(void)
 	return (__u64)ts.tv_sec * 1000000000u + (__u64)ts.tv_nsec;
 }
 
+static void note_place(struct pf_session *v, __u64 ino)
+{
+	__u64 hash = PF_PLACE_HASH(ino);
+
+	v->places[PF_PLACE_WORD(hash)] |= PF_PLACE_BIT(hash);
+}
+
 static struct pf_session session_value(const struct kern *k, const struct kern_session *s,
 				       __u32 policy)
 {
@@ -131,6 +138,8 @@ static struct pf_session session_value(const struct kern *k, const struct kern_s
 	if (s->n_own_fs > 0)
 		memcpy(v.own_fs, s->own_fs, s->n_own_fs * sizeof(v.own_fs[0]));
 	memcpy(v.name, s->name, sizeof(v.name));
+	for (size_t i = 0; i < s->n_rules; i++)
+		note_place(&v, s->rules[i].key.ino);
 	return v;
 }
 

@@ -59,7 +59,7 @@ row open-write Landlock "$(cost --landlock /srv/bench open-write $opens $tree/fi
 row "run true (us)" bubblewrap "$(timed bwrap --unshare-user-try --unshare-pid --unshare-ipc --unshare-uts \
 	--unshare-net --unshare-cgroup-try --ro-bind / / --proc /proc --dev /dev --tmpfs /tmp true)"
 
-make -s install
+make -s -o all install
 cat >/etc/pinfold/policies.d/bench.yaml <<-'YAML'
 	pinfold: 1
 	name: bench
@@ -94,4 +94,14 @@ row open-write "Pinfold, in a session" "$(inside open-write $opens $tree/file)"
 row open-denied "Pinfold, in a session" "$(inside open-denied $opens /srv/bench-victim)"
 row connect "Pinfold, in a session, steered to the gate" "$(inside connect $connects 198.18.0.1 5432)"
 row fork-exec "Pinfold, in a session" "$(inside exec $execs /bin/true)"
+
+# The hooks alone: the label of a session on a process with the host's mounts and no system call filter.
+(cd / && exec pinfold run --policy bench --name holder -- sh -c 'echo ready; exec sleep infinity') >/run/bench-holder &
+until grep -qs ready /run/bench-holder; do read -rt 0.05 <> <(:) || true; done
+session=$(dirname /sys/fs/cgroup/pinfold.slice/*/agent)
+labelled() { "$bin/labelled" "$session" "$bin/syscost" "$@"; }
+row open-read "Pinfold's hooks, in a session" "$(labelled open-read $opens $tree/file)"
+row open-write "Pinfold's hooks, in a session" "$(labelled open-write $opens $tree/file)"
+pinfold kill holder
+
 row "run true (us)" Pinfold "$(timed pinfold run --policy bench -- true)"

@@ -305,6 +305,25 @@ class Policy(unittest.TestCase):
         self.assertFalse(os.path.exists("/tmp/pf-own"))
 
 
+class Slice(unittest.TestCase):
+    """No session starts where the programs are not attached."""
+
+    def test_made_anew(self):
+        top = product.checked("findmnt", "-t", "cgroup2", "-no", "TARGET").split()[0]
+        self.assertEqual(Session("true").end()[0], 0)
+        os.rmdir(f"{top}/pinfold.slice")
+        for made in (False, True):
+            if made:
+                os.mkdir(f"{top}/pinfold.slice")
+            status, _, err = Session("true").end()
+            self.assertEqual(status, 125)
+            self.assertIn("restart pinfoldd", err)
+        DAEMON.stop()
+        DAEMON.start()
+        # the kernel lets go of the old programs by and by, and until then no session starts
+        wait_until(lambda: Session("true").end()[0] == 0)
+
+
 class End(unittest.TestCase):
     """After its end nothing of a session is left, wherever root has moved it."""
 
@@ -458,7 +477,7 @@ def main():
     DAEMON.start()
     try:
         suite = unittest.defaultTestLoader.loadTestsFromNames(
-            sys.argv[1:] or ["Why", "Adoption", "Policy", "End", "Caps", "Follow"], sys.modules[__name__])
+            sys.argv[1:] or ["Why", "Adoption", "Policy", "Slice", "End", "Caps", "Follow"], sys.modules[__name__])
         result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(suite)
     finally:
         DAEMON.stop()

@@ -35,6 +35,7 @@ struct daemon {
 	struct audit *audit;
 	struct kern_report report; /* of the start, for doctor */
 	char *slice;		   /* path of pinfold.slice, owned */
+	uint64_t slice_id;	   /* its inode: programs are attached to it, not to its name */
 	unsigned controllers;	   /* CGROUP_* that limits can use */
 	uid_t gate_uid;
 	gid_t gate_gid, ctl_gid;

@@ -125,6 +125,16 @@ static void tell_missing(const struct kern_report *report)
 			log_err("%s: %s", report->checks[i].name, report->checks[i].text);
 }
 
+static int find_slice(struct daemon *d)
+{
+	struct stat st;
+
+	if (stat(d->slice, &st) < 0)
+		return -errno;
+	d->slice_id = st.st_ino;
+	return 0;
+}
+
 static int open_kernel(struct daemon *d)
 {
 	char why[KERN_TEXT_MAX] = "";
@@ -144,7 +154,9 @@ static int open_kernel(struct daemon *d)
 	}
 	if (d->controllers != CGROUP_ALL)
 		log_warn("not all cgroup controllers are available: some limits do not hold");
-	r = kern_open(&d->kern, d->slice, why);
+	r = find_slice(d);
+	if (r == 0)
+		r = kern_open(&d->kern, d->slice, why);
 	if (r < 0)
 		log_err("cannot enforce: %s", why[0] ? why : strerror(-r));
 	return r;

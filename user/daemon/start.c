@@ -8,6 +8,8 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "daemon/conn.h"
@@ -260,6 +262,16 @@ static int start_init(struct session *s)
 	return r;
 }
 
+/* Who removes the slice while it is empty takes the programs that are attached to it along. */
+static int check_slice(const struct session *s)
+{
+	struct stat st;
+
+	if (fstatat(s->cg.dir, "..", &st, 0) < 0)
+		return -errno;
+	return st.st_ino == s->d->slice_id ? 0 : -ESTALE;
+}
+
 static int build(struct session *s)
 {
 	const struct cgroup_limits limits = {
@@ -276,6 +288,8 @@ static int build(struct session *s)
 	if (r == 0)
 		r = cgroup_make(s->d->slice, s->id, &limits, &s->cg);
 	if (r == 0)
+		r = check_slice(s);
+	if (r == 0)
 		r = kern_session_reserve(s->d->kern, s->cg.id, s->cg.agent_id, s->cg.gate_id);
 	return r < 0 ? r : start_init(s);
 }
@@ -284,6 +298,13 @@ void session_resolved(struct session *s)
 {
 	int r = build(s);
 
+	if (r == -ESTALE || (r == -ENOENT && access(s->d->slice, F_OK) < 0)) {
+		session_fail(s, -r,
+			     "%s is not the cgroup that pinfoldd attached its programs to: restart "
+			     "pinfoldd",
+			     s->d->slice);
+		return;
+	}
 	if (r < 0) {
 		session_fail(s, -r, "cannot make the session: %s", strerror(-r));
 		return;

@@ -388,6 +388,41 @@ class Caps(unittest.TestCase):
         self.assertTrue("ConnectionResetError" in out.stderr or
                         "too many connections" in answers[most]["error"]["message"], out)
 
+    UNREAD = """if True:
+        import json, socket, sys
+        def ask():
+            s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            s.settimeout(60)
+            s.connect("/run/pinfold/ctl.sock")
+            s.send(json.dumps({"v": 1, "cmd": "logs", "args": {"session": sys.argv[1],
+                                                              "lines": 100000}}).encode())
+            return s, json.loads(s.recv(65536))
+        asked = [ask() for i in range(3)]
+        print(json.dumps([answer["ok"] for _, answer in asked]))
+        for s, answer in asked:
+            while answer.get("more"):
+                answer = json.loads(s.recv(65536))
+        print(json.dumps(ask()[1]["ok"]))
+    """
+
+    def test_answers_that_nobody_reads(self):
+        """A user's clients that ask for records and do not read them are refused more."""
+        s = Session("sh", "-c", "read x", user=True, options=("-n", "unread"))
+        wait_until(lambda: find("unread") and find("unread")["state"] == "running")
+        session, older = find("unread")["id"], product.LOG + ".1"
+        self.assertFalse(os.path.exists(older))
+        line = json.dumps({"seq": 1, "type": "denial", "session": session, "object": "x" * 1000})
+        with open(older, "w", encoding="ascii") as f:
+            f.write((line + "\n") * 9000)  # more than is looked at
+        try:
+            out = product.checked("/usr/bin/python3", "-c", self.UNREAD, session,
+                                  preexec_fn=product.as_user())
+        finally:
+            os.unlink(older)
+        self.assertEqual(out.split("\n")[:2], ["[true, true, false]", "true"])
+        s.say("")
+        s.end()
+
     def test_no_descriptor_left(self):
         """Who connects waits; the daemon sleeps meanwhile and goes on when there is one again."""
         pid = DAEMON.process.pid

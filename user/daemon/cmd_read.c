@@ -152,6 +152,11 @@ void cmd_records(struct conn *c, struct session *s, const json_t *args)
 	json_t *records = NULL;
 	int r;
 
+	if (c->uid != 0 && conns_queued(c->d, c->uid) >= USER_QUEUE_MAX) {
+		conn_error(c, EBUSY, "uid %u has not read the answers to what it asked before",
+			   (unsigned)c->uid);
+		return;
+	}
 	ring_drain(c->d);
 	if (lines <= 0)
 		lines = RECORDS_DEFAULT;

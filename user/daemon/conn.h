@@ -12,6 +12,8 @@
 
 /* Replies that may wait for a client that does not read; one more and it is dropped. */
 #define CONN_QUEUE_MAX 4096
+/* Over all clients of one user: with so many waiting, no more records are read for it. */
+#define USER_QUEUE_MAX 256
 
 struct conn {
 	struct list node;    /* daemon.conns */
@@ -36,6 +38,8 @@ void conn_error(struct conn *c, int error, const char *fmt, ...) __printf_like(3
 void conn_error_at(struct conn *c, const struct ctl_error_reply *e);
 /* Hand a record to all that follow it. */
 void conns_follow(struct daemon *d, json_t *record);
+/* Replies that wait for clients of this user. */
+size_t conns_queued(const struct daemon *d, uid_t uid);
 /* The end of s is known: answer those who wait for its summary. */
 void conns_summaries(struct session *s);
 

@@ -336,3 +336,15 @@ void conns_summaries(struct session *s)
 		conn_reply(c, summary_body(s), false);
 	}
 }
+size_t conns_queued(const struct daemon *d, uid_t uid)
+{
+	size_t n = 0;
+
+	list_for_each (pos, &d->conns) {
+		const struct conn *c = list_entry(pos, struct conn, node);
+
+		n += c->uid == uid ? json_array_size(c->queue) : 0;
+	}
+	return n;
+}
+

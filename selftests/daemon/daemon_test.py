@@ -7,6 +7,7 @@ usage: daemon_test.py [TEST...]      (Why.test_inside)
 """
 
 import fcntl
+import grp
 import hashlib
 import json
 import os
@@ -450,6 +451,77 @@ class Caps(unittest.TestCase):
         return int(words[11]) + int(words[12])
 
 
+class Closing(unittest.TestCase):
+    """Who hands the daemon a descriptor that takes long to close holds nobody else up."""
+
+    CLIENT = """if True:
+        import socket, struct, sys, time
+        server = socket.create_server(("127.0.0.1", 0))
+
+        def lingering(seconds):
+            s = socket.create_connection(server.getsockname())
+            s.setblocking(False)
+            try:
+                while True:
+                    s.send(bytes(65536))
+            except BlockingIOError:
+                pass
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, seconds))
+            return s
+
+        before = time.monotonic()
+        lingering(1).close()
+        assert time.monotonic() - before > 0.9, "it does not linger"
+        out = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        out.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        out.connect(sys.argv[1])
+        with lingering(100000) as s:
+            request = b'{"v":1,"cmd":"version"}' + bytes(int(sys.argv[3]))
+            socket.send_fds(out, [request], [s.fileno()] * int(sys.argv[2]))
+        out.shutdown(socket.SHUT_WR)
+        print("sent", flush=True)
+        sys.stdin.read()
+    """
+
+    def client(self, path, n, more, uid):
+        """One that has sent n such descriptors, is not the last to have them, and stays."""
+        DAEMON.process.send_signal(signal.SIGSTOP)
+        try:
+            client = subprocess.Popen(
+                ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups",
+                 "/usr/bin/python3", "-c", self.CLIENT, path, str(n), str(more)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self.assertEqual(client.stdout.readline(), "sent\n")
+        finally:
+            DAEMON.process.send_signal(signal.SIGCONT)
+        return client
+
+    def test_lingering_socket(self):
+        group = grp.getgrnam("pinfold").gr_gid
+        gates = os.stat("/run/pinfold/gate.sock").st_gid
+        for where in (("ctl", 1, 0, group), ("ctl", 6, 0, group), ("ctl", 200, 0, group),
+                      ("ctl", 1, 70000, group), ("gate", 1, 0, gates)):
+            with self.subTest(where=where):
+                client = self.client(f"/run/pinfold/{where[0]}.sock", *where[1:])
+                try:
+                    product.checked("pinfold", "ps")
+                finally:
+                    client.communicate("")
+
+
+    def test_gates_only(self):
+        """Who is in no group of Pinfold's connects to neither socket."""
+        script = ("import socket, sys\ns = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
+                  "s.connect(sys.argv[1])")
+        for name in ("ctl", "gate"):
+            path = f"/run/pinfold/{name}.sock"
+            for gid, status in ((os.stat(path).st_gid, 0), (12345, 1)):
+                done = run("setpriv", "--reuid=12345", f"--regid={gid}", "--clear-groups",
+                           "/usr/bin/python3", "-c", script, path)
+                self.assertEqual(done.returncode, status, done.stderr)
+                self.assertEqual("PermissionError" in done.stderr, status == 1)
+
+
 class Follow(unittest.TestCase):
     """`audit tail -f` and `logs -f` over a rotation: no line lost, none twice."""
 
@@ -512,7 +584,7 @@ def main():
     DAEMON.start()
     try:
         suite = unittest.defaultTestLoader.loadTestsFromNames(
-            sys.argv[1:] or ["Why", "Adoption", "Policy", "Slice", "End", "Caps", "Follow"], sys.modules[__name__])
+            sys.argv[1:] or ["Why", "Adoption", "Policy", "Slice", "End", "Caps", "Closing", "Follow"], sys.modules[__name__])
         result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(suite)
     finally:
         DAEMON.stop()

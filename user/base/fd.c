@@ -182,27 +182,16 @@ int fd_send_msg(int sock, const void *buf, size_t len, const int *fds, size_t nf
 	}
 }
 
-/* Move the descriptors of one control message to fds, or close them when they do not fit. */
-static int take_fds(const struct cmsghdr *c, int *fds, size_t room, size_t *count)
+/* Add the descriptors of one control message to fds. */
+static void take_fds(const struct cmsghdr *c, int fds[FD_MSG_MAX], size_t *count)
 {
 	size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	int r = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		int fd;
-
-		memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-		if (*count < room) {
-			fds[(*count)++] = fd;
-			continue;
-		}
-		close(fd);
-		r = -EMSGSIZE;
-	}
-	return r;
+	memcpy(fds + *count, CMSG_DATA(c), n * sizeof(int));
+	*count += n;
 }
 
-ssize_t fd_recv_msg(int sock, void *buf, size_t size, int *fds, size_t *nfds)
+ssize_t fd_recv_all(int sock, void *buf, size_t size, int fds[FD_MSG_MAX], size_t *ret_nfds)
 {
 	union fd_control control;
 	struct iovec iov = {.iov_base = buf, .iov_len = size};
@@ -212,26 +201,35 @@ ssize_t fd_recv_msg(int sock, void *buf, size_t size, int *fds, size_t *nfds)
 		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
-	size_t room = nfds ? *nfds : 0, count = 0;
 	ssize_t n;
-	int r = 0;
 
+	*ret_nfds = 0;
 	do
 		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-		    take_fds(c, fds, room, &count) < 0)
-			r = -EMSGSIZE;
-	if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
-		r = -EMSGSIZE;
-	if (r < 0) {
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+			take_fds(c, fds, ret_nfds);
+	return msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -EMSGSIZE : n;
+}
+
+ssize_t fd_recv_msg(int sock, void *buf, size_t size, int *fds, size_t *nfds)
+{
+	int all[FD_MSG_MAX];
+	size_t room = nfds ? *nfds : 0, count;
+	ssize_t n = fd_recv_all(sock, buf, size, all, &count);
+
+	if (n >= 0 && count > room)
+		n = -EMSGSIZE;
+	if (n < 0) {
 		while (count > 0)
-			close(fds[--count]);
-		return r;
+			close(all[--count]);
+		return n;
 	}
+	for (size_t i = 0; i < count; i++)
+		fds[i] = all[i];
 	if (nfds)
 		*nfds = count;
 	return n;

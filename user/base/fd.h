@@ -11,8 +11,8 @@
 
 #include "base/cleanup.h"
 
-/* Descriptors that one message may carry. */
-#define FD_MSG_MAX 64
+/* Descriptors that one message may carry: as many as the kernel lets through (SCM_MAX_FD). */
+#define FD_MSG_MAX 253
 
 /* Close *fd if it is open and set it to -1. */
 void fd_close(int *fd);
@@ -53,5 +53,13 @@ int fd_send_msg(int sock, const void *buf, size_t len, const int *fds, size_t nf
  * message or descriptors beyond the room: -EMSGSIZE, nothing is kept.
  */
 ssize_t fd_recv_msg(int sock, void *buf, size_t size, int *fds, size_t *nfds) __must_check;
+
+/*
+ * The same without closing anything, for descriptors from those who are not trusted: close(2) may
+ * wait for them. There is room in fds for all that can come, and what came is the caller's, after
+ * -EMSGSIZE too: a message that is longer than size.
+ */
+ssize_t fd_recv_all(int sock, void *buf, size_t size, int fds[FD_MSG_MAX],
+		    size_t *ret_nfds) __must_check;
 
 #endif

@@ -44,6 +44,8 @@
 /* Bytes of one message, and descriptors with it. */
 #define CTL_MSG_MAX 65536u
 #define CTL_FDS_MAX 5u
+/* Descriptors that may come with a message nevertheless: they are there and must be closed. */
+#define CTL_FDS_ROOM 253u
 /* Nested lists and objects in a message. */
 #define CTL_DEPTH_MAX 16u
 
@@ -82,10 +84,10 @@ int ctl_command_find(const char *name) __must_check;
 struct ctl_request {
 	enum ctl_cmd cmd;
 	json_t *args; /* an object; owned */
-	int fds[CTL_FDS_MAX];
+	int fds[CTL_FDS_ROOM];
 	size_t nfds; /* owned: closed by ctl_request_free unless taken with TAKE_FD */
 };
-#define CTL_REQUEST_INIT ((struct ctl_request){.fds = {-1, -1, -1, -1, -1}})
+#define CTL_REQUEST_INIT ((struct ctl_request){.nfds = 0})
 
 void ctl_request_free(struct ctl_request *req);
 #define __cleanup_ctl_request __cleanup(ctl_request_free)
@@ -106,7 +108,7 @@ int ctl_request_decode(const char *text, size_t len, struct ctl_request *req,
 
 /*
  * Receive and decode one request: 1, 0 at the end of the connection, -EAGAIN, or as above. The
- * descriptors that came are in *req in every case but 0 and -EAGAIN; their number is checked
+ * descriptors that came are in *req in every case; their number is checked
  * against the table (-EBADMSG).
  */
 int ctl_request_recv(int sock, struct ctl_request *req, struct ctl_err *err) __must_check;

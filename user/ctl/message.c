@@ -134,29 +134,28 @@ int ctl_request_decode(const char *text, size_t len, struct ctl_request *req, st
 int ctl_request_recv(int sock, struct ctl_request *req, struct ctl_err *err)
 {
 	__cleanup_free char *text = malloc(CTL_MSG_MAX);
-	size_t nfds = CTL_FDS_MAX;
 
+	_Static_assert(CTL_FDS_ROOM == FD_MSG_MAX, "room for all that can come");
 	if (!text)
 		return -ENOMEM;
-	ssize_t n = fd_recv_msg(sock, text, CTL_MSG_MAX, req->fds, &nfds);
+	ssize_t n = fd_recv_all(sock, text, CTL_MSG_MAX, req->fds, &req->nfds);
 
+	if (n > 0 && req->nfds > CTL_FDS_MAX)
+		n = -EMSGSIZE;
 	if (n == -EMSGSIZE)
 		(void)ctl_bad(err, "a message has at most %u bytes and %u descriptors", CTL_MSG_MAX,
 			      CTL_FDS_MAX);
-	if (n < 0)
+	if (n <= 0)
 		return (int)n;
-	req->nfds = nfds;
-	if (n == 0)
-		return 0;
 	int r = ctl_request_decode(text, (size_t)n, req, err);
 
 	if (r < 0)
 		return r;
 	const struct ctl_command *c = &ctl_commands[req->cmd];
 
-	if (nfds < c->min_fds || nfds > c->max_fds)
+	if (req->nfds < c->min_fds || req->nfds > c->max_fds)
 		return ctl_bad(err, "%s takes %zu to %zu descriptors, not %zu", c->name, c->min_fds,
-			       c->max_fds, nfds);
+			       c->max_fds, req->nfds);
 	return 1;
 }
 

@@ -34,6 +34,18 @@ static bool device_ok(int fd, const struct stat *st)
 	return major(st->st_rdev) == 1 && (n == 3 || n == 5 || (n >= 7 && n <= 9));
 }
 
+/* Type and number, which do not change: a file system that does not answer is not asked. */
+static int stat_at_once(int fd, struct stat *ret)
+{
+	struct statx stx;
+
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &stx) < 0)
+		return -errno;
+	*ret = (struct stat){.st_mode = stx.stx_mode,
+			     .st_rdev = makedev(stx.stx_rdev_major, stx.stx_rdev_minor)};
+	return 0;
+}
+
 /*
  * What may become a session's stdin, stdout or stderr. A directory, a socket, or a thing without a
  * type of its own (a ring, a map, another process) would be a way out.
@@ -43,7 +55,7 @@ static int check_stdio(int fd, struct start_error *e)
 	struct stat st;
 	int flags = fcntl(fd, F_GETFL);
 
-	if (flags < 0 || fstat(fd, &st) < 0)
+	if (flags < 0 || stat_at_once(fd, &st) < 0)
 		return problem(e, EBADF, "standard input, output and error must be open");
 	if (flags & O_PATH)
 		return problem(e, EINVAL, "a descriptor was opened with O_PATH");

@@ -18,6 +18,8 @@
 #define CONNS_MAX 4096
 #define CONNS_MORE 64
 #define GROUPS_MAX 65536
+/* Whose a connection is that was not looked at. */
+#define NOBODY ((uid_t)-1)
 
 static void conn_free(struct conn *c)
 {
@@ -32,7 +34,7 @@ static void conn_free(struct conn *c)
 	list_del(&c->node);
 	list_del(&c->waiting);
 	watch_free(&c->watch);
-	fd_close(&c->fd);
+	close_aside(c->d, c->uid, &c->fd, 1); /* what was not read of it goes as well */
 	json_decref(c->queue);
 	free(c->follow_session);
 	free(c->groups);
@@ -177,13 +179,8 @@ static void dispatch(struct conn *c, struct ctl_request *req)
 		run_plain(c, req);
 }
 
-static void ready(void *arg)
+static void answer(struct conn *c, struct ctl_request *req, int r, const struct ctl_err *err)
 {
-	struct conn *c = arg;
-	__cleanup_ctl_request struct ctl_request req = CTL_REQUEST_INIT;
-	struct ctl_err err = {""};
-	int r = ctl_request_recv(c->fd, &req, &err);
-
 	if (json_array_size(c->queue) > 0)
 		send_queue(c);
 	if (r == -EAGAIN)
@@ -194,11 +191,24 @@ static void ready(void *arg)
 		return;
 	}
 	if (r == 1)
-		dispatch(c, &req);
+		dispatch(c, req);
 	else if (r == -EBADMSG || r == -EMSGSIZE)
-		conn_error(c, -r, "%s", err.text);
+		conn_error(c, -r, "%s", err->text);
 	else
 		conn_free(c);
+}
+
+static void ready(void *arg)
+{
+	struct conn *c = arg;
+	__cleanup_ctl_request struct ctl_request req = CTL_REQUEST_INIT;
+	struct ctl_err err = {""};
+	struct daemon *d = c->d;
+	uid_t uid = c->uid;
+	int r = ctl_request_recv(c->fd, &req, &err);
+
+	answer(c, &req, r, &err);
+	close_aside(d, uid, req.fds, req.nfds);
 }
 
 static int read_groups(struct conn *c)
@@ -281,7 +291,8 @@ static size_t count_conns(const struct daemon *d, const uid_t *uid)
 /* Connections of this user beyond its share; root is bounded by the whole only. */
 static size_t over_share(const struct conn *c)
 {
-	size_t n = count_conns(c->d, &c->uid), share = c->d->sessions_per_user + CONNS_MORE;
+	size_t n = count_conns(c->d, &c->uid) + closings_of(c->d, c->uid);
+	size_t share = c->d->sessions_per_user + CONNS_MORE;
 
 	return c->uid == 0 || n <= share ? 0 : n - share;
 }
@@ -289,7 +300,7 @@ static size_t over_share(const struct conn *c)
 static void take_client(struct daemon *d, int fd)
 {
 	if (count_conns(d, NULL) >= CONNS_MAX) {
-		close(fd);
+		close_aside(d, NOBODY, &fd, 1);
 		return;
 	}
 	struct conn *c = conn_new(d, fd);
@@ -327,15 +338,6 @@ void conns_follow(struct daemon *d, json_t *record)
 	}
 }
 
-void conns_summaries(struct session *s)
-{
-	list_for_each_safe (pos, tmp, &s->summaries) {
-		struct conn *c = list_entry(pos, struct conn, waiting);
-
-		list_del(&c->waiting);
-		conn_reply(c, summary_body(s), false);
-	}
-}
 size_t conns_queued(const struct daemon *d, uid_t uid)
 {
 	size_t n = 0;
@@ -348,3 +350,12 @@ size_t conns_queued(const struct daemon *d, uid_t uid)
 	return n;
 }
 
+void conns_summaries(struct session *s)
+{
+	list_for_each_safe (pos, tmp, &s->summaries) {
+		struct conn *c = list_entry(pos, struct conn, waiting);
+
+		list_del(&c->waiting);
+		conn_reply(c, summary_body(s), false);
+	}
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pinfoldd: what its parts share. Everything runs in one thread, on one loop; nothing here blocks
- * on a session or a client.
+ * pinfoldd: what its parts share. Everything runs in one thread, on one loop, but the closing of
+ * what others sent (closing.c); nothing here blocks on a session or a client.
  */
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
@@ -45,7 +45,8 @@ struct daemon {
 	struct alarm *minute; /* housekeeping */
 	struct list sessions; /* live ones, and the last SESSIONS_KEPT that ended */
 	struct list conns;
-	struct list hellos; /* gates that have connected and not yet said whose they are */
+	struct list closings; /* descriptors that are being closed, by whom they came from */
+	struct list hellos;   /* gates that have connected and not yet said whose they are */
 	size_t n_ended;
 	json_t *last_records; /* owned: the end of an earlier daemon's log, until the first event */
 };
@@ -71,6 +72,14 @@ typedef void accept_fn(struct daemon *d, int fd);
  */
 int listener_start(struct daemon *d, const char *path, mode_t mode, gid_t gid,
 		   accept_fn *fn) __must_check;
+
+/*
+ * closing.c: close descriptors that others made, without waiting for it, and set them to -1; -1 is
+ * left out. uid is who sent them.
+ */
+void close_aside(struct daemon *d, uid_t uid, int *fds, size_t n);
+/* Batches of this user that are not closed yet. */
+size_t closings_of(const struct daemon *d, uid_t uid);
 
 /* adopt.c: take over what an earlier daemon left: live sessions, half-made ones, empty cgroups. */
 int adopt_all(struct daemon *d) __must_check;

@@ -27,23 +27,25 @@ static void take_gate(struct daemon *d, int sock)
 {
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
-	__cleanup_fd int fd = sock;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0) {
+		close_aside(d, d->gate_uid, &sock, 1);
 		return;
+	}
 	__cleanup_fd int pidfd = (int)syscall(SYS_pidfd_open, cred.pid, 0);
 	struct session *s = pidfd < 0 ? NULL : session_of(d, pidfd);
 
 	if (!s || !session_live(s)) {
 		log_warn("pid %d is not the gate of a session", (int)cred.pid);
+		close_aside(d, cred.uid, &sock, 1);
 		return;
 	}
 	s->gate.pid = cred.pid;
-	gate_reconnected(s, TAKE_FD(fd), TAKE_FD(pidfd));
+	gate_reconnected(s, sock, TAKE_FD(pidfd));
 }
 
 int gate_server_start(struct daemon *d)
 {
-	/* Any uid may connect, since gates have none of their own; the label is what counts. */
-	return listener_start(d, GATE_SOCKET, 0666, 0, take_gate);
+	/* The label is what counts; the mode keeps those away who have no business here. */
+	return listener_start(d, GATE_SOCKET, 0660, d->gate_gid, take_gate);
 }

@@ -261,6 +261,7 @@ static int run_daemon(size_t sessions_per_user)
 	list_init(&d.sessions);
 	list_init(&d.conns);
 	list_init(&d.hellos);
+	list_init(&d.closings);
 	json_set_alloc_funcs(malloc, wiping_free);
 	(void)signal(SIGPIPE, SIG_IGN);
 	hold_hangup(SIG_BLOCK);

@@ -52,8 +52,7 @@ struct session *session_new(struct daemon *d)
 
 static void free_start(struct session *s)
 {
-	for (size_t i = 0; i < CTL_FDS_MAX; i++)
-		fd_close(&s->fds[i]);
+	close_aside(s->d, s->owner.caller, s->fds, CTL_FDS_MAX);
 	json_decref(s->request);
 	json_decref(s->own);
 	json_decref(s->homes);

@@ -310,6 +310,5 @@ void session_resolved(struct session *s)
 		return;
 	}
 	send_init(s, setup_message(s), SESSION_BUILDING);
-	for (size_t i = 0; i < CTL_FDS_MAX; i++)
-		fd_close(&s->fds[i]); /* pinfold-init has them */
+	close_aside(s->d, s->owner.caller, s->fds, CTL_FDS_MAX); /* pinfold-init has them */
 }

@@ -295,6 +295,14 @@ class Policy(unittest.TestCase):
         self.assertEqual((status, out), (1, ""), err)
         self.assertEqual(err.count("Permission denied"), 2, err)
 
+    def test_name_without_address(self):
+        """A start that fails lets go of the caller's pipes: who reads their other end sees it."""
+        product.policy("nowhere", "databases:\n  - { name: orders, type: postgres, tls: off, "
+                       "address: 'orders.invalid:5432', database: d, user: u }\n")
+        status, out, err = Session("true", policy="nowhere").end()
+        self.assertEqual((status, out), (125, ""))
+        self.assertIn("orders.invalid", err)
+
     def test_bound_below_tmp(self):
         """What a policy shows below /tmp leaves the session's own /tmp as it is."""
         os.makedirs("/tmp/pf-bound", exist_ok=True)

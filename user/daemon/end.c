@@ -144,6 +144,8 @@ void session_end(struct session *s)
 	resolve_stop(s);
 	watch_free(&s->init_death);
 	channel_free(&s->init);
+	/* Of a start that failed before pid 1 had them; whoever reads the other end waits. */
+	close_aside(s->d, s->owner.caller, s->fds, CTL_FDS_MAX);
 	find_reason(s); /* while memory.events is there */
 	int r = cgroup_kill(&s->cg);
 

@@ -432,6 +432,20 @@ class Caps(unittest.TestCase):
         s.say("")
         s.end()
 
+    def test_locked_memory(self):
+        """What the daemon may lock, which is all where its unit starts it, no session may."""
+        pid, words = DAEMON.process.pid, ("sh", "-c", "ulimit -S -l; ulimit -H -l")
+        before = resource.prlimit(pid, resource.RLIMIT_MEMLOCK)
+        whole = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.prlimit(pid, resource.RLIMIT_MEMLOCK, whole)
+        try:
+            out = product.checked("prlimit", "--memlock=unlimited", *words)
+            self.assertEqual(out, "unlimited\n" * 2)
+            for user in (False, True):
+                self.assertEqual(Session(*words, user=user).end()[1], "8192\n" * 2)
+        finally:
+            resource.prlimit(pid, resource.RLIMIT_MEMLOCK, before)
+
     def test_no_descriptor_left(self):
         """Who connects waits; the daemon sleeps meanwhile and goes on when there is one again."""
         pid = DAEMON.process.pid

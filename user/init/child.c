@@ -21,6 +21,8 @@
 #include "base/fd.h"
 
 #define FILES_DEFAULT 4096
+/* The kernel's own default: what pinfoldd needs for its maps is not for a session. */
+#define MEMLOCK (8u << 20)
 
 /* Descriptors of the probe besides 0-2; it closes them on exec. */
 enum { PROBE_FD_REPORT = 3, PROBE_FD_SELF = 4, PROBE_FD_GO = 5 };
@@ -31,9 +33,11 @@ enum { PROBE_FD_REPORT = 3, PROBE_FD_SELF = 4, PROBE_FD_GO = 5 };
 static int set_limits(const struct setup *s)
 {
 	rlim_t files = s->max_files ? s->max_files : FILES_DEFAULT;
-	const struct rlimit nofile = {files, files};
+	const struct rlimit nofile = {files, files}, memlock = {MEMLOCK, MEMLOCK};
 
-	return setrlimit(RLIMIT_NOFILE, &nofile) < 0 ? -errno : 0;
+	if (setrlimit(RLIMIT_NOFILE, &nofile) < 0 || setrlimit(RLIMIT_MEMLOCK, &memlock) < 0)
+		return -errno;
+	return 0;
 }
 
 /* 0-2 and those of the probe, by way of numbers above all that are in use. */

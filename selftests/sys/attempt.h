@@ -16,6 +16,8 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "beside.h"
+
 /* The road that a call takes into the kernel. */
 enum way {
 	WAY_SYS,     /* raw system call */
@@ -161,7 +163,6 @@ long go_sendmsg(struct ctx *c, int fd, struct msghdr *m, int flags);
 int foreign_file(struct ctx *c, int flags);
 /* Receive one descriptor over a connected unix socket: it, or -ECONNABORTED when none came. */
 int receive_fd(int sock);
-int send_fd(int sock, int fd);
 /* A unix stream listener at "s" in the context's own directory. */
 int unix_listener(struct ctx *c);
 /* Let the driver outside connect to that listener and act on it ("file PATH", "tcp"). */

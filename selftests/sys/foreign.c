@@ -15,15 +15,13 @@
 
 #define ANSWER_MS 10000
 
-union fd_control {
-	char room[CMSG_SPACE(sizeof(int))];
-	struct cmsghdr align;
-};
-
 int receive_fd(int sock)
 {
 	char byte;
-	union fd_control control;
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
 	struct iovec iov = {&byte, 1};
 	struct msghdr m = {.msg_iov = &iov,
 			   .msg_iovlen = 1,
@@ -41,24 +39,6 @@ int receive_fd(int sock)
 	int fd;
 	memcpy(&fd, CMSG_DATA(h), sizeof(fd));
 	return fd;
-}
-
-int send_fd(int sock, int fd)
-{
-	char byte = 0;
-	union fd_control control = {0};
-	struct iovec iov = {&byte, 1};
-	struct msghdr m = {.msg_iov = &iov,
-			   .msg_iovlen = 1,
-			   .msg_control = control.room,
-			   .msg_controllen = sizeof(control.room)};
-	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(h), &fd, sizeof(fd));
-	return sendmsg(sock, &m, MSG_NOSIGNAL) == 1 ? 0 : -errno;
 }
 
 int unix_listener(struct ctx *c)

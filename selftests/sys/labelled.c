@@ -27,6 +27,8 @@
 #include <pinfold/abi.h>
 #include <pinfold/session.h>
 
+#include "beside.h"
+
 #define HANDED_FD 403
 
 static int sys_bpf(int cmd, union bpf_attr *attr)
@@ -54,27 +56,6 @@ static int make_map(void)
 		.map_type = BPF_MAP_TYPE_HASH, .key_size = 4, .value_size = 4, .max_entries = 1};
 
 	return sys_bpf(BPF_MAP_CREATE, &a);
-}
-
-static int send_one(int sock, int fd)
-{
-	union {
-		char room[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {0};
-	char byte = 0;
-	struct iovec iov = {&byte, 1};
-	struct msghdr m = {.msg_iov = &iov,
-			   .msg_iovlen = 1,
-			   .msg_control = control.room,
-			   .msg_controllen = sizeof(control.room)};
-	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(h), &fd, sizeof(fd));
-	return sendmsg(sock, &m, MSG_NOSIGNAL) == 1 ? 0 : -errno;
 }
 
 /* The child: stopped on the pipe until it carries its label. */
@@ -158,7 +139,7 @@ int main(int argc, char **argv)
 	if (pid < 0)
 		return 1;
 	int map = strcmp(argv[1], "-") != 0 ? put_label(argv[1], pidfd) : make_map();
-	if (map < 0 || send_one(pair[0], map) < 0 || write(go[1], "", 1) != 1) {
+	if (map < 0 || send_fd(pair[0], map) < 0 || write(go[1], "", 1) != 1) {
 		fprintf(stderr, "labelled: the command is not started\n");
 		(void)kill(pid, SIGKILL);
 		return 1;

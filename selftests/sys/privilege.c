@@ -334,17 +334,6 @@ static void p20_prctl(struct ctx *c)
 static void i19_credentials(struct ctx *c)
 {
 	struct ucred who = {.pid = getpid(), .uid = getuid(), .gid = getgid()};
-	union {
-		char room[CMSG_SPACE(sizeof(who))];
-		struct cmsghdr align;
-	} control = {0};
-	char byte = 0;
-	struct iovec iov = {&byte, 1};
-	struct msghdr m = {.msg_iov = &iov,
-			   .msg_iovlen = 1,
-			   .msg_control = control.room,
-			   .msg_controllen = sizeof(control.room)};
-	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) < 0) {
@@ -353,15 +342,10 @@ static void i19_credentials(struct ctx *c)
 	}
 	if (!c->twin)
 		who.uid = 12345;
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_CREDENTIALS;
-	h->cmsg_len = CMSG_LEN(sizeof(who));
-	memcpy(CMSG_DATA(h), &who, sizeof(who));
-	say(c, "uid", rc_of(sendmsg(pair[0], &m, MSG_NOSIGNAL)));
+	say(c, "uid", send_beside(pair[0], SCM_CREDENTIALS, &who, sizeof(who)));
 	who.uid = getuid();
 	who.pid = c->twin ? getpid() : getppid();
-	memcpy(CMSG_DATA(h), &who, sizeof(who));
-	say(c, "pid", rc_of(sendmsg(pair[0], &m, MSG_NOSIGNAL)));
+	say(c, "pid", send_beside(pair[0], SCM_CREDENTIALS, &who, sizeof(who)));
 	close(pair[0]);
 	close(pair[1]);
 }

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from driver import audit, judge, outside, rows, runner, world
+from driver import audit, judge, outside, rows, runner, wait, world
 
 SLICE = "/sys/fs/cgroup/pinfold.slice"
 DAEMON_SECONDS = 240
@@ -171,12 +171,13 @@ def bpf_settings_of_pinfold():
 
 def wait_for_daemon():
     """Loading takes long under emulation; the baselines run meanwhile."""
-    deadline = time.monotonic() + DAEMON_SECONDS
     started = time.monotonic()
-    while subprocess.run(["pinfold", "ps", "--json"], capture_output=True, check=False).returncode:
-        if time.monotonic() > deadline:
-            fail("pinfoldd does not answer")
-        time.sleep(0.5)  # between two looks at a condition that has a deadline
+
+    def answers():
+        return subprocess.run(["pinfold", "ps", "--json"], capture_output=True,
+                              check=False).returncode == 0
+    if not wait.until(answers, DAEMON_SECONDS, pause=0.5):
+        fail("pinfoldd does not answer")
     print(f"sys: waited {time.monotonic() - started:.0f} s for pinfoldd", flush=True)
 
 

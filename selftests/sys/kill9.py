@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 
-from driver import audit, outside, rows, runner, world
+from driver import audit, outside, rows, runner, wait, world
 
 MODE = "su"
 ROWS = {f"F{n:02}" for n in range(1, 11)} | {f"N{n:02}" for n in range(1, 11)}
@@ -80,21 +80,12 @@ class Daemon:
 
     def wait_adopted(self, session, before):
         """Until the log says that the session was adopted more often than before."""
-        return wait_until(lambda: adoptions(self.log, session) > before)
+        return wait.until(lambda: adoptions(self.log, session) > before, SECONDS)
 
 
 def adoptions(log, session):
     return sum(1 for r in log.records() if r["type"] == "session"
                and r.get("session") == session and r.get("event") == "adopted")
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)  # between two looks at a condition that has a deadline
-    return False
 
 
 def answers():
@@ -176,13 +167,11 @@ def prepare(build):
 
 
 def find_session(known):
-    made = []
-
     def there():
-        made[:] = [d for d in os.listdir(SLICE) if os.path.isdir(f"{SLICE}/{d}/agent")
-                   and d not in known]
-        return bool(made)
-    return made[0] if wait_until(there) else None
+        return [d for d in os.listdir(SLICE) if os.path.isdir(f"{SLICE}/{d}/agent")
+                and d not in known]
+    made = wait.until(there, SECONDS)
+    return made[0] if made else None
 
 
 def rounds(args, daemon, attack, session):
@@ -207,7 +196,7 @@ def main():
     log = audit.Log()
     daemon = Daemon(log)
     daemon.start()
-    if not wait_until(answers):
+    if not wait.until(answers, SECONDS):
         print("FAIL kill9: pinfoldd does not answer\n0 passed, 1 failed, 0 skipped")
         sys.exit(1)
     before = world.photograph(MODE)

@@ -19,10 +19,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import unittest
 
-from driver import audit, world
+from driver import audit, wait, world
 
 TOP = "/srv/pfs"
 POLICY, DATABASE_POLICY = "pfs", "pfs-database"
@@ -35,16 +34,6 @@ files:
   read: [ {read} ]
   write: [ {write} ]
 {more}"""
-DATABASE = """\
-databases:
-  - name: orders
-    type: postgres
-    address: 192.0.2.10:5432
-    database: orders
-    user: reader
-    password: { file: /etc/pinfold/pfs.pw }
-    tls: off
-"""
 
 
 def write_policy(name, read, write, more=""):
@@ -75,15 +64,6 @@ def outside(*command, uid=0, **more):
 
 def inside(*command, policy=POLICY, uid=0, options=(), **more):
     return outside("pinfold", "run", "--policy", policy, *options, "--", *command, uid=uid, **more)
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)  # between two looks at a condition that has a deadline
-    return False
 
 
 def put(path, text):
@@ -163,7 +143,7 @@ class Cores(Case):
         """Crash outside, and wait until the helper has seen it: it saw all that came before."""
         outside("sh", "-c", f"ulimit -c {limit}; cp /bin/sh {TOP}/work/{name}; "
                 f"exec {TOP}/work/{name} -c '{self.crash}'")
-        self.assertTrue(wait_until(lambda: name in get(self.seen).split()),
+        self.assertTrue(wait.until(lambda: name in get(self.seen).split(), SECONDS),
                         "the helper never ran")
 
     def sessions_crash(self):
@@ -261,7 +241,7 @@ def crash(pid):
 def start_daemon():
     # pylint: disable=consider-using-with
     atexit.register(subprocess.Popen(["pinfoldd"], stderr=subprocess.DEVNULL).terminate)
-    if not wait_until(lambda: outside("pinfold", "ps", "--json").returncode == 0):
+    if not wait.until(lambda: outside("pinfold", "ps", "--json").returncode == 0, SECONDS):
         raise RuntimeError("pinfoldd does not answer")
 
 
@@ -571,9 +551,8 @@ def prepare(build):
     shutil.copy("/usr/bin/id", f"{TOP}/tools/set-id")
     os.chmod(f"{TOP}/tools/set-id", 0o4755)
     write_policy(POLICY, ["/"], [f"{TOP}/work"])
-    put("/etc/pinfold/pfs.pw", "not-used\n")
-    os.chmod("/etc/pinfold/pfs.pw", 0o600)
-    write_policy(DATABASE_POLICY, ["/"], [f"{TOP}/work"], DATABASE)
+    world.make_password()
+    write_policy(DATABASE_POLICY, ["/"], [f"{TOP}/work"], world.DATABASE)
 
 
 def main():

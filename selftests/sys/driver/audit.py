@@ -2,7 +2,8 @@
 """Pinfold's own log, read from where a mode began: which case does each record belong to?"""
 
 import json
-import time
+
+from . import wait
 
 LOG = "/var/log/pinfold/audit.jsonl"
 SECONDS = 20
@@ -31,13 +32,8 @@ class Log:
     def denials(self, session):
         """The session's denial records, once all that it caused have been written: as many as the
         kernel counted for its record of the end, or after it has ended."""
-        deadline = time.monotonic() + SECONDS
-        while time.monotonic() < deadline:
-            records = self.records()
-            if any(is_end(r, session) for r in records):
-                return [r for r in records if is_denial(r, session)], True
-            time.sleep(0.05)  # between two looks at a condition that has a deadline
-        return [r for r in self.records() if is_denial(r, session)], False
+        ended = wait.until(lambda: any(is_end(r, session) for r in self.records()), SECONDS)
+        return [r for r in self.records() if is_denial(r, session)], ended
 
 
 def is_denial(record, session):

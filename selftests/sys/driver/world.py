@@ -23,18 +23,22 @@ UID = 4242
 IPC_KEY = 0x706674
 MODES = ("bu", "br", "su", "sr", "lr")
 
-POLICY_TEXT = """\
-pinfold: 1
-name: {name}
+PASSWORD = "/etc/pinfold/pft.pw"
+# A database that is never there: a session with it has a gate.
+DATABASE = f"""\
 databases:
   - name: orders
     type: postgres
     address: 192.0.2.10:5432
     database: orders
     user: reader
-    password: {{ file: /etc/pinfold/pft.pw }}
+    password: {{ file: {PASSWORD} }}
     tls: off
-files:
+"""
+POLICY_TEXT = """\
+pinfold: 1
+name: {name}
+{database}files:
   read: [ {read} ]
   write: [ {write} ]
   deny: [ {deny} ]
@@ -151,11 +155,14 @@ def make_cgroups():
                 os.chown(f"{path}/{file}", uid, gid)
 
 
+def make_password():
+    os.makedirs(os.path.dirname(PASSWORD), exist_ok=True)
+    write_text(PASSWORD, "not-used\n", 0o600)
+
+
 def make_policy():
     os.makedirs("/etc/pinfold/policies.d", exist_ok=True)
-    with open("/etc/pinfold/pft.pw", "w", encoding="ascii") as f:
-        f.write("not-used\n")
-    os.chmod("/etc/pinfold/pft.pw", 0o600)
+    make_password()
     write, deny = [], [f"{TOOLS}/denied"]
     for fs in rows.FILESYSTEMS:
         write.append(f"{BASE}/{fs}/allowed")
@@ -169,8 +176,8 @@ def make_policy():
     read = ["/", f"{BASE}/e4", f"{BASE}/tm", "/sys"]
     path = f"/etc/pinfold/policies.d/{POLICY}.yaml"
     with open(path, "w", encoding="ascii") as f:
-        f.write(POLICY_TEXT.format(name=POLICY, read=", ".join(read), write=", ".join(write),
-                                   deny=", ".join(deny)))
+        f.write(POLICY_TEXT.format(name=POLICY, database=DATABASE, read=", ".join(read),
+                                   write=", ".join(write), deny=", ".join(deny)))
     os.chmod(path, 0o644)
 
 

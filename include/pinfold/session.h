@@ -74,7 +74,7 @@ struct pf_own_fs {
  * that has a rule: that is what makes it safe to believe.
  */
 #define PF_PLACE_WORDS 64
-#define PF_PLACE_HASH(ino) ((ino) * 0x9e3779b97f4a7c15ULL)
+#define PF_PLACE_HASH(ino) (0x9e3779b97f4a7c15ULL * (ino))
 #define PF_PLACE_WORD(hash) ((hash) >> 58)
 #define PF_PLACE_BIT(hash) (1ULL << ((hash) >> 52 & 63))
 

@@ -47,7 +47,7 @@ build() {
 # Each run has a folder for its results; docs/ESCAPES.md is made of those.
 kernel() {
 	rm -rf "$logs/kernel-$1"
-	vmtest/vmtest.sh -k "$1" -t 2400 -o "$logs/kernel-$1" -- selftests/run-vm.sh
+	vmtest/vmtest.sh -k "$1" -t 3600 -o "$logs/kernel-$1" -- selftests/run-vm.sh
 }
 
 declare -A suites=()

@@ -477,7 +477,8 @@ class Closing(unittest.TestCase):
     """Who hands the daemon a descriptor that takes long to close holds nobody else up."""
 
     CLIENT = """if True:
-        import socket, struct, sys, time
+        import signal, socket, struct, sys, time
+        signal.alarm(60)  # a close that waits ends with it
         server = socket.create_server(("127.0.0.1", 0))
 
         def lingering(seconds):
@@ -528,8 +529,7 @@ class Closing(unittest.TestCase):
                 try:
                     product.checked("pinfold", "ps")
                 finally:
-                    client.communicate("")
-
+                    client.communicate("", timeout=90)
 
     def test_gates_only(self):
         """Who is in no group of Pinfold's connects to neither socket."""

@@ -401,7 +401,7 @@ class Caps(unittest.TestCase):
         import json, socket, sys
         def ask():
             s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            s.settimeout(60)
+            s.settimeout(240)
             s.connect("/run/pinfold/ctl.sock")
             s.send(json.dumps({"v": 1, "cmd": "logs", "args": {"session": sys.argv[1],
                                                               "lines": 100000}}).encode())
@@ -425,7 +425,7 @@ class Caps(unittest.TestCase):
             f.write((line + "\n") * 9000)  # more than is looked at
         try:
             out = product.checked("/usr/bin/python3", "-c", self.UNREAD, session,
-                                  preexec_fn=product.as_user())
+                                  preexec_fn=product.as_user(), timeout=300)
         finally:
             os.unlink(older)
         self.assertEqual(out.split("\n")[:2], ["[true, true, false]", "true"])

@@ -19,8 +19,8 @@ PGBIN = "/usr/lib/postgresql/15/bin"
 USER = "pfuser"
 
 
-def run(*argv, **kw):
-    return subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, check=False, **kw)
+def run(*argv, timeout=SECONDS, **kw):
+    return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False, **kw)
 
 
 def checked(*argv, **kw):

@@ -34,6 +34,7 @@
 #include <sys/types.h>
 
 #include "base/cleanup.h"
+#include "base/fd.h"
 
 #define CTL_VERSION 1
 #define CTL_SOCKET "/run/pinfold/ctl.sock"
@@ -44,8 +45,6 @@
 /* Bytes of one message, and descriptors with it. */
 #define CTL_MSG_MAX 65536u
 #define CTL_FDS_MAX 5u
-/* Descriptors that may come with a message nevertheless: they are there and must be closed. */
-#define CTL_FDS_ROOM 253u
 /* Nested lists and objects in a message. */
 #define CTL_DEPTH_MAX 16u
 
@@ -83,9 +82,9 @@ int ctl_command_find(const char *name) __must_check;
 
 struct ctl_request {
 	enum ctl_cmd cmd;
-	json_t *args; /* an object; owned */
-	int fds[CTL_FDS_ROOM];
-	size_t nfds; /* owned: closed by ctl_request_free unless taken with TAKE_FD */
+	json_t *args;	     /* an object; owned */
+	int fds[FD_MSG_MAX]; /* more than CTL_FDS_MAX may come, and must be closed */
+	size_t nfds;	     /* owned: closed by ctl_request_free unless taken with TAKE_FD */
 };
 #define CTL_REQUEST_INIT ((struct ctl_request){.nfds = 0})
 

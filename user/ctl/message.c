@@ -135,7 +135,6 @@ int ctl_request_recv(int sock, struct ctl_request *req, struct ctl_err *err)
 {
 	__cleanup_free char *text = malloc(CTL_MSG_MAX);
 
-	_Static_assert(CTL_FDS_ROOM == FD_MSG_MAX, "room for all that can come");
 	if (!text)
 		return -ENOMEM;
 	ssize_t n = fd_recv_all(sock, text, CTL_MSG_MAX, req->fds, &req->nfds);

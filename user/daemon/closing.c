@@ -72,6 +72,7 @@ void close_aside(struct daemon *d, uid_t uid, int *fds, size_t n)
 			fds[open++] = fds[i];
 	struct closing *c = open > 0 ? closing_new(d, uid, fds, open) : NULL;
 
+	/* Without its thread it stays in the list, and counts for as long as they are open. */
 	if (open > 0 && (!c || uv_thread_create_ex(&c->thread, &options, close_all, c) < 0))
 		log_err("%zu descriptors of uid %u stay open: no thread to close them", open,
 			(unsigned)uid);

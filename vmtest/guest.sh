@@ -27,15 +27,20 @@ modules() {
 	mount --bind "$(<$share/modules)" "/lib/modules/$release"
 }
 
+# The scheduler is patched when the first quota of a machine is set and when the last one goes, and the emulator may
+# run a half of that on another processor, which the kernel takes for a fault. With this one it happens once, at
+# boot. Systemd takes the controller away again: there the unit of the command has the quota.
+keep_quota() {
+	mkdir /sys/fs/cgroup/vmtest
+	echo "100000 100000" >/sys/fs/cgroup/vmtest/cpu.max
+}
+
 settings() {
 	local controller
 	for controller in cpu memory pids io; do
 		echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control
 	done
-	# The scheduler is patched when the first quota of a machine is set and when the last one goes, and the emulator may run
-	# a half of that on another processor, which the kernel takes for a fault. With this one it happens once, at boot
-	# (not under systemd, which takes the controller away again).
-	mkdir /sys/fs/cgroup/vmtest && echo "100000 100000" >/sys/fs/cgroup/vmtest/cpu.max
+	[ -e $share/systemd ] || keep_quota
 	# As udev has them on a running system.
 	chmod -f 666 /dev/fuse /dev/net/tun
 	ip link set lo up
@@ -157,6 +162,7 @@ become_systemd() {
 		ExecStart=/bin/bash $project/vmtest/guest.sh unit
 		StandardOutput=null
 		LimitNOFILE=1024:524288
+		CPUQuota=10000%
 	EOF
 	exec /lib/systemd/systemd --system --unit=vmtest.target --show-status=no --log-target=journal \
 		</dev/null >/dev/console 2>&1

@@ -209,7 +209,7 @@ def shell(_world):
         t.expect("ready")
         t.send("\x1a")
         t.expect("Stopped")
-        t.line("kill %1; wait -f %1; echo status=$?")
+        t.line("bg; kill %1; wait %1; echo status=$?")
         t.expect(r"status=143\r")
         t.line("exit 7")
         t.expect(r"\$ ")

@@ -27,12 +27,20 @@ modules() {
 	mount --bind "$(<$share/modules)" "/lib/modules/$release"
 }
 
-# The scheduler is patched when the first quota of a machine is set and when the last one goes, and the emulator may
-# run a half of that on another processor, which the kernel takes for a fault. With this one it happens once, at
-# boot. Systemd takes the controller away again: there the unit of the command has the quota.
+# The kernel patches its own code when features are first used, and the emulator may run a half of that on another
+# processor, which the kernel takes for a fault (int3): so the machine boots with one (maxcpus=1). What is patched
+# often, and runs all the time, is the scheduler, with the first quota that is set and the last that goes: one stays.
+# Systemd takes the controller away again: there the unit of the command has the quota.
 keep_quota() {
 	mkdir /sys/fs/cgroup/vmtest
 	echo "100000 100000" >/sys/fs/cgroup/vmtest/cpu.max
+}
+
+all_processors() {
+	local online
+	for online in /sys/devices/system/cpu/cpu*/online; do
+		[ ! -e "$online" ] || echo 1 >"$online"
+	done
 }
 
 settings() {
@@ -173,6 +181,7 @@ if [ "${1-}" != unit ]; then
 	settings 2>/dev/console
 	if [ -e $share/systemd ]; then become_systemd; fi
 fi
+all_processors
 umask 022
 mapfile -t environment <$share/env
 cd "$project" || fail "no folder $project"

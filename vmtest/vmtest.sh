@@ -265,7 +265,7 @@ boot() {
 	local append="console=ttyS0 loglevel=6 panic=-1 oops=panic random.trust_cpu=on tsc=nowatchdog"
 	append+=" watchdog_thresh=40 rcupdate.rcu_cpu_stall_timeout=84 printk.devkmsg=on"
 	# On a loaded host the emulated timer may tick too late for the kernel's test of it, which then panics.
-	append+=" no_timer_check $kernel_options"
+	append+=" no_timer_check maxcpus=1 $kernel_options" # guest.sh starts the other processors
 	if [ -n "$icount" ]; then qemu+=(-icount shift=0); else qemu+=(-accel "$accel"); fi
 	if [ -n "$port" ]; then
 		# shellcheck disable=SC2054

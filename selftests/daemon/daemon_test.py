@@ -196,6 +196,143 @@ class Adoption(unittest.TestCase):
         return sum(r["count"] for r in of(session, "loss"))
 
 
+class End(unittest.TestCase):
+    """What a session has running on a server ends with it."""
+
+    STATEMENT = ("select count(*) from generate_series(1, 100000) a, "
+                 "generate_series(1, 99997) b")
+    MINE = "query like '%99997) b' and pid <> pg_backend_pid()"
+
+    @staticmethod
+    def on_server(sql):
+        return product.checked("runuser", "-u", "postgres", "--", "psql", "-qXAt", "-h",
+                               product.PGHOME, "-c", sql).strip()
+
+    def running(self):
+        return int(self.on_server("select count(*) from pg_stat_activity where state = 'active' "
+                                  f"and {self.MINE}"))
+
+    def busy(self, name, policy="db", script="read x"):
+        """A session with a statement that does not end; its identifier, too."""
+        product.postgres()
+        s = Session("sh", "-c", f"psql -qX -h orders -d postgres -c '{self.STATEMENT}' <&- & {script}",
+                    policy=policy, options=("-n", name))
+        wait_until(lambda: self.running() == 1)
+        return s, find(name)["id"]
+
+    @staticmethod
+    def cgroup(session, file):
+        return f"/sys/fs/cgroup/pinfold.slice/{session}/{file}"
+
+    def write(self, session, file):
+        with open(self.cgroup(session, file), "w", encoding="ascii") as f:
+            f.write("1")
+
+    def populated(self, session, side):
+        try:
+            with open(self.cgroup(session, f"{side}/cgroup.events"), encoding="ascii") as f:
+                return "populated 1" in f.read()
+        except FileNotFoundError:
+            return None
+
+    def assert_gone(self, s, session):
+        s.end()
+        end = product.ended(session)
+        self.assertFalse(os.path.exists(self.cgroup(session, "")))
+        return end
+
+    def statement_on_its_own(self):
+        """Nobody is there to cancel it: it goes on. Ended for the next test."""
+        self.assertEqual(self.running(), 1)
+        self.on_server(f"select pg_terminate_backend(pid) from pg_stat_activity where {self.MINE}")
+        wait_until(lambda: self.running() == 0)
+
+    def test_statement(self):
+        s, session = self.busy("busy")
+        product.checked("pinfold", "kill", "busy")
+        self.assertEqual(self.assert_gone(s, session)["statements_allowed"], 1)
+        wait_until(lambda: self.running() == 0)
+
+    def test_quarantined(self):
+        """The agent's side is frozen, the gate is not."""
+        product.policy("frozen", f"{product.DATABASES}"
+                       "violations: { threshold: 3, action: freeze }\n")
+        s, session = self.busy("frozen", "frozen", "read x; cat /etc/shadow /etc/shadow "
+                               "/etc/shadow /etc/shadow; read x")
+        s.say("")
+        wait_until(lambda: find("frozen")["state"] == "quarantined")
+        self.assertEqual(self.running(), 1)
+        product.checked("pinfold", "kill", "frozen")
+        self.assert_gone(s, session)
+        wait_until(lambda: self.running() == 0)
+
+    def test_gate_killed(self):
+        """The baseline: nobody else would have ended it. And no grace for what is not there."""
+        s, session = self.busy("lost")
+        DAEMON.process.send_signal(signal.SIGSTOP)  # or a new gate is there at once
+        self.write(session, "gate/cgroup.kill")
+        wait_until(lambda: self.populated(session, "gate") is False)
+        DAEMON.process.send_signal(signal.SIGCONT)
+        product.checked("pinfold", "kill", "lost")
+        self.assert_gone(s, session)
+        self.statement_on_its_own()
+
+    def test_gate_hangs(self):
+        """The agent goes at once, such a gate after the grace."""
+        for name, how in (("all-hung", "cgroup.freeze"), ("gate-hung", "gate/cgroup.freeze")):
+            s, session = self.busy(name)
+            self.write(session, how)
+            kill = subprocess.Popen(["pinfold", "kill", session])
+            wait_until(lambda: not self.populated(session, "agent"))
+            self.assertTrue(self.populated(session, "gate"), "no grace")
+            self.assertEqual(kill.wait(), 0)
+            self.assert_gone(s, session)
+            self.statement_on_its_own()
+
+    def test_daemon_killed_in_between(self):
+        s, session = self.busy("between")
+        self.write(session, "gate/cgroup.freeze")
+        kill = subprocess.Popen(["pinfold", "kill", session], stderr=subprocess.DEVNULL)
+        wait_until(lambda: not self.populated(session, "agent"))
+        DAEMON.kill()
+        kill.wait()
+        self.assertTrue(self.populated(session, "gate"), "it ended before the daemon did")
+        DAEMON.start()
+        self.assert_gone(s, session)
+        self.statement_on_its_own()
+
+    def test_no_daemon(self):
+        """Its agent ends while there is no daemon: the gate ends what that had running."""
+        s, session = self.busy("alone")
+        pid = find("alone")["pid"]
+        DAEMON.kill()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: self.running() == 0)
+        self.assertTrue(self.populated(session, "gate"))
+        DAEMON.start()
+        self.assert_gone(s, session)
+
+    def test_moved_to_another_cgroup(self):
+        """Nothing is left, wherever root has moved it."""
+        top = product.checked("findmnt", "-t", "cgroup2", "-no", "TARGET").split()[0]
+        other = f"{top}/pf-elsewhere"
+        os.makedirs(other, exist_ok=True)
+        s = Session("sh", "-c", "sleep 1000 & echo; wait", options=("-n", "moved"))
+        s.line()
+        live = find("moved")
+        with open(f"{top}/pinfold.slice/{live['id']}/agent/cgroup.procs", encoding="ascii") as f:
+            pids = f.read().split()
+        self.assertGreater(len(pids), 2)
+        for pid in pids:
+            with open(f"{other}/cgroup.procs", "w", encoding="ascii") as f:
+                f.write(pid)
+        product.checked("pinfold", "kill", "moved")
+        wait_until(lambda: find("moved")["state"] == "ended")
+        s.end()
+        self.assertEqual([p for p in pids if os.path.exists(f"/proc/{p}")], [])
+        os.rmdir(other)
+
+
 class Policy(unittest.TestCase):
     """Which policy a session has, whatever it calls itself; and where its text may come from."""
 
@@ -331,29 +468,6 @@ class Slice(unittest.TestCase):
         DAEMON.start()
         # the kernel lets go of the old programs by and by, and until then no session starts
         wait_until(lambda: Session("true").end()[0] == 0)
-
-
-class End(unittest.TestCase):
-    """After its end nothing of a session is left, wherever root has moved it."""
-
-    def test_moved_to_another_cgroup(self):
-        top = product.checked("findmnt", "-t", "cgroup2", "-no", "TARGET").split()[0]
-        other = f"{top}/pf-elsewhere"
-        os.makedirs(other, exist_ok=True)
-        s = Session("sh", "-c", "sleep 1000 & echo; wait", options=("-n", "moved"))
-        s.line()
-        live = find("moved")
-        with open(f"{top}/pinfold.slice/{live['id']}/agent/cgroup.procs", encoding="ascii") as f:
-            pids = f.read().split()
-        self.assertGreater(len(pids), 2)
-        for pid in pids:
-            with open(f"{other}/cgroup.procs", "w", encoding="ascii") as f:
-                f.write(pid)
-        product.checked("pinfold", "kill", "moved")
-        wait_until(lambda: find("moved")["state"] == "ended")
-        s.end()
-        self.assertEqual([p for p in pids if os.path.exists(f"/proc/{p}")], [])
-        os.rmdir(other)
 
 
 class Caps(unittest.TestCase):
@@ -606,7 +720,8 @@ def main():
     DAEMON.start()
     try:
         suite = unittest.defaultTestLoader.loadTestsFromNames(
-            sys.argv[1:] or ["Why", "Adoption", "Policy", "Slice", "End", "Caps", "Closing", "Follow"], sys.modules[__name__])
+            sys.argv[1:] or ["Why", "Adoption", "Policy", "Slice", "End", "Caps", "Closing", "Follow"],
+            sys.modules[__name__])
         result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(suite)
     finally:
         DAEMON.stop()

@@ -16,7 +16,10 @@ LOG = "/var/log/pinfold/audit.jsonl"
 POLICIES = "/etc/pinfold/policies.d"
 BASE = "/srv/pf-daemon"
 PGBIN = "/usr/lib/postgresql/15/bin"
+PGHOME = f"{BASE}/pg"
 USER = "pfuser"
+DATABASES = ("databases:\n  - { name: orders, type: postgres, address: '10.77.0.9:5432', "
+             "database: postgres, user: postgres, tls: off }\n")
 
 
 def run(*argv, timeout=SECONDS, **kw):
@@ -135,18 +138,21 @@ def prepare():
 
 
 def postgres():
-    """A server with the table t, and the policy "db" that leads to it."""
-    home = f"{BASE}/pg"
+    """A server with the table t, and the policy "db" that leads to it: one for all tests."""
+    home = PGHOME
+    if os.path.exists(home):
+        return
     checked("install", "-d", "-o", "postgres", home)
     as_pg = ["runuser", "-u", "postgres", "--"]
-    checked(*as_pg, f"{PGBIN}/initdb", "-D", home, "-A", "trust", "--no-sync")
+    checked(*as_pg, f"{PGBIN}/initdb", "-D", home, "-A", "trust", "--no-sync",
+            timeout=START_SECONDS)
     with open(f"{home}/postgresql.conf", "a", encoding="ascii") as f:
         f.write("listen_addresses = '10.77.0.9'\nfsync = off\n"
                 f"unix_socket_directories = '{home}'\n")
     with open(f"{home}/pg_hba.conf", "a", encoding="ascii") as f:
         f.write("host postgres all all trust\n")
     checked("ip", "addr", "add", "10.77.0.9/32", "dev", "lo")
-    checked(*as_pg, f"{PGBIN}/pg_ctl", "-D", home, "-l", f"{home}/log", "-s", "-w", "start")
+    checked(*as_pg, f"{PGBIN}/pg_ctl", "-D", home, "-l", f"{home}/log", "-s", "-w", "start",
+            timeout=START_SECONDS)
     checked(*as_pg, "psql", "-qX", "-h", home, "-c", "create table t (a int)")
-    policy("db", "databases:\n  - { name: orders, type: postgres, address: '10.77.0.9:5432', "
-           "database: postgres, user: postgres, tls: off }\n")
+    policy("db", DATABASES)

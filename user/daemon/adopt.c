@@ -88,9 +88,13 @@ static int take_over(struct session *s)
 	return r < 0 ? r : session_arm_time_limit(s, time_left(s));
 }
 
-/* Ended without a daemon: how is in its end file. */
+/* Ended without a daemon: how is in its end file. Its gate may have been left behind. */
 static void bury(struct session *s, int error)
 {
+	int gate = open_labelled(s, s->gate.pid, PF_KIND_GATE);
+
+	if (gate >= 0 && gate_watch(s, gate) < 0)
+		log_err("session=%s no memory to watch its gate", s->id);
 	if (s->end_fd < 0 && record_open_end(s, false) < 0)
 		s->end_fd = -1;
 	if (s->state != SESSION_RUNNING)
@@ -211,6 +215,7 @@ static int restore_denials(struct daemon *d)
 
 int adopt_all(struct daemon *d)
 {
+	uv_update_time(d->loop); /* loading took a while, and deadlines count from now */
 	int r = audit_tail(AUDIT_FILE, LAST_RECORDS, NULL, NULL, &d->last_records);
 
 	if (r == 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The end of a session: whatever brought it about, everything in its cgroup is killed, and when
- * that is empty its maps, directories and record go, and the reason is told.
+ * The end of a session: whatever brought it about, everything in its cgroup is killed, its gate
+ * after a short grace, and when that is empty its maps, directories and record go, and the reason
+ * is told.
  */
 #include <errno.h>
 #include <poll.h>
@@ -19,6 +20,11 @@
 
 /* How often an ending session is looked at. */
 #define EMPTY_EVERY_MS 5
+/*
+ * A gate that was asked to end is killed after this: more than the second that it gives to servers
+ * which do not answer (GATE_END_MS). One that runs nothing ends at once.
+ */
+#define GATE_GRACE_MS 1500
 
 /* What pinfold-init wrote: "exited 0", "signal 9", "hangup"; NULL: nothing. */
 static char *read_end(const struct session *s)
@@ -119,13 +125,20 @@ static bool is_populated(const struct session *s)
 	return cgroup_populated(&s->cg) || (s->init_pidfd >= 0 && poll(&init, 1, 0) == 0);
 }
 
+static int kill_processes(struct session *s)
+{
+	bool grace = s->gate.pidfd >= 0 && uv_now(s->d->loop) < s->gate.grace_end_ms;
+
+	return grace ? cgroup_kill_agent(&s->cg) : cgroup_kill(&s->cg);
+}
+
 /* Its last records come before the end of the gate's channel. */
 static void check_empty(void *arg)
 {
 	struct session *s = arg;
 
 	if (is_populated(s)) {
-		(void)cgroup_kill(&s->cg); /* again, for what was born in between */
+		(void)kill_processes(s); /* again, for what was born in between */
 		return;
 	}
 	if (!s->gate.channel)
@@ -147,7 +160,9 @@ void session_end(struct session *s)
 	/* Of a start that failed before pid 1 had them; whoever reads the other end waits. */
 	close_aside(s->d, s->owner.caller, s->fds, CTL_FDS_MAX);
 	find_reason(s); /* while memory.events is there */
-	int r = cgroup_kill(&s->cg);
+	if (gate_ask_end(s))
+		s->gate.grace_end_ms = uv_now(s->d->loop) + GATE_GRACE_MS;
+	int r = kill_processes(s);
 
 	/* With pid 1 goes all that somebody has moved to another cgroup. */
 	if (s->init_pidfd >= 0 &&

@@ -349,6 +349,12 @@ void gate_reconnected(struct session *s, int sock, int pidfd)
 	daemon_event(s->d, "gate-back", "session=%s", s->id);
 }
 
+bool gate_ask_end(struct session *s)
+{
+	return s->gate.pidfd >= 0 &&
+	       syscall(SYS_pidfd_send_signal, s->gate.pidfd, SIGTERM, NULL, 0) == 0;
+}
+
 void gate_stop(struct session *s)
 {
 	alarm_free(&s->gate.again);

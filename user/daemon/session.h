@@ -44,6 +44,7 @@ struct gate {
 	char *ca_pem;	     /* of the session's certificate authority, owned */
 	unsigned deaths;     /* within the last minute */
 	uint64_t first_death_ms;
+	uint64_t grace_end_ms; /* it was asked to end, and is not killed before; 0: it was not */
 	bool ready;
 };
 
@@ -170,6 +171,8 @@ int session_arm_time_limit(struct session *s, uint64_t ms) __must_check;
 /* gates.c */
 int gate_start(struct session *s) __must_check;
 void gate_stop(struct session *s);
+/* Ask it for an orderly end, in which it cancels what it runs on servers. False: there is none. */
+bool gate_ask_end(struct session *s) __must_check;
 /* A gate found its way back to a new daemon. Takes over sock and pidfd. */
 void gate_reconnected(struct session *s, int sock, int pidfd);
 int gate_watch(struct session *s, int pidfd) __must_check;

@@ -266,6 +266,11 @@ int cgroup_kill(const struct cgroup *cg)
 	return cg->dir < 0 ? 0 : file_write(cg->dir, "cgroup.kill", "1");
 }
 
+int cgroup_kill_agent(const struct cgroup *cg)
+{
+	return cg->agent < 0 ? 0 : file_write(cg->agent, "cgroup.kill", "1");
+}
+
 int cgroup_kill_gate(const struct cgroup *cg)
 {
 	return cg->gate < 0 ? 0 : file_write(cg->gate, "cgroup.kill", "1");

@@ -45,8 +45,9 @@ int cgroup_make(const char *slice, const char *name, const struct cgroup_limits 
 int cgroup_open(const char *slice, const char *name, struct cgroup *ret) __must_check;
 void cgroup_close(struct cgroup *cg);
 
-/* Kill every process of the session, or of its gate alone; they are gone when it is empty. */
+/* Kill every process of the session, or of one side alone; they are gone when it is empty. */
 int cgroup_kill(const struct cgroup *cg);
+int cgroup_kill_agent(const struct cgroup *cg);
 int cgroup_kill_gate(const struct cgroup *cg);
 int cgroup_freeze(const struct cgroup *cg, bool on) __must_check;
 /* Whether any process is left in it. */

@@ -85,6 +85,52 @@ static void try_all(int out, bool bare)
 	try_set(out, SET_OTHER, 0, other_attempts, n_other_attempts, NULL, bare);
 }
 
+static int try_open(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+static int try_connect(void)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(DB_PORT)};
+	__cleanup_fd int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)inet_pton(AF_INET, DB_ADDR, &sa.sin_addr);
+	return fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ? -errno : 0;
+}
+
+/* What a session may do as long as it is live. */
+static const char *const live_names[] = {"read a file", "make a file", "connect to a database"};
+#define N_LIVE ARRAY_LEN(live_names)
+
+static void try_live(int out)
+{
+	int r[N_LIVE] = {try_open("/dev/shm/pf-slice/" TREE_READ "/dir/file", O_RDONLY),
+			 try_open("/dev/shm/pf-slice/" TREE_WORK "/live", O_CREAT | O_WRONLY),
+			 try_connect()};
+
+	must(fd_write_all(out, r, sizeof(r)), "report");
+}
+
+/* Role "agent": try everything, then some of it before and after the session is revoked. */
+static int agent_main(void)
+{
+	const struct record end = {.set = SETS};
+	char c;
+
+	try_all(103, false);
+	must(fd_write_all(103, &end, sizeof(end)), "report");
+	try_live(103);
+	must(fd_read_full(104, &c, 1) == 1 ? 0 : -EPIPE, "go on");
+	try_live(103);
+	return 0;
+}
+
 /* ---- the side that judges ---- */
 
 static const char *describe(const struct record *rec, char *buf, size_t size)
@@ -138,7 +184,7 @@ static int judge_all(int in, bool bare)
 	struct record rec;
 	int n = 0;
 
-	for (; fd_read_full(in, &rec, sizeof(rec)) == sizeof(rec); n++)
+	for (; fd_read_full(in, &rec, sizeof(rec)) == sizeof(rec) && rec.set != SETS; n++)
 		judge(&rec, bare);
 	return n;
 }
@@ -407,6 +453,33 @@ static void check_records(struct kern *k, __u64 id)
 	       seen.records, st.merged, st.lost);
 }
 
+static void on_revoked(void *arg, __u64 id, const struct pf_session *s)
+{
+	__u64 *seen = arg;
+
+	if (s->flags & PF_SESSION_LIVE)
+		*seen = id;
+}
+
+/* What `pinfold panic` does first, without what it does next. */
+static void check_revoked(int in, int out, __u64 id)
+{
+	int before[N_LIVE], after[N_LIVE];
+	char err[KERN_TEXT_MAX] = "";
+	__u64 seen = 0;
+
+	must(fd_read_full(in, before, sizeof(before)) == sizeof(before) ? 0 : -EPIPE, "agent");
+	int r = kern_revoke_all(on_revoked, &seen, err);
+
+	check(r == 0 && seen == id, "revoked", r < 0 ? err : "the session", r);
+	must(fd_write_all(out, "r", 1), "go on");
+	must(fd_read_full(in, after, sizeof(after)) == sizeof(after) ? 0 : -EPIPE, "agent");
+	for (size_t i = 0; i < N_LIVE; i++) {
+		check(before[i] == 0, "live", live_names[i], before[i]);
+		check(is_denial(after[i]), "revoked", live_names[i], after[i]);
+	}
+}
+
 static void run_session(struct kern *k)
 {
 	struct kern_session s = {.id = cgroup_id(SESSION),
@@ -436,6 +509,7 @@ static void run_session(struct kern *k)
 	must(fd_write_all(down[1], "g", 1), "go");
 	check(judge_all(up[0], false) > 0, "agent", "reported", 0);
 	check_label(k, gate, PF_KIND_GATE, "the gate after its exec");
+	check_revoked(up[0], down[1], s.id);
 	must(kill(gate, SIGKILL), "kill");
 	must(waitpid(gate, NULL, 0), "wait");
 	must(waitpid(init, NULL, 0), "wait");
@@ -488,6 +562,5 @@ int main(int argc, char **argv)
 		return init_main(argv[2]);
 	if (strcmp(argv[1], "gate") == 0)
 		return gate_serve(103, 104) ? 1 : 0;
-	try_all(103, false);
-	return 0;
+	return agent_main();
 }

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -49,7 +50,8 @@ class Commands(unittest.TestCase):
                      ["ps", "--js"], ["ps", "--json=1"], ["ps", "-x"], ["ps", "extra"],
                      ["logs"], ["logs", "a", "b"], ["logs", "-n", "0", "a"], ["logs", "-n"],
                      ["logs", "--lines", "1x", "a"], ["kill"], ["kill", "-s", "FOO", "a"],
-                     ["kill", "-s", "0", "a"], ["policy", "check"], ["doctor", "x"],
+                     ["kill", "-s", "0", "a"], ["panic", "x"], ["panic", "-x"], ["policy", "check"],
+                     ["doctor", "x"],
                      ["help", "nonsense"], ["run"], ["run", "--"], ["run", "-e", "x", "true"],
                      ["run", "-n", "A", "true"], ["run", "--polic", "x", "true"]):
             with self.subTest(argv=argv):
@@ -63,6 +65,27 @@ class Commands(unittest.TestCase):
                 r = run(*argv)
                 self.assert_one_line(r, status)
                 self.assertIn("pinfoldd does not run", r.stderr)
+
+    def test_panic(self):
+        """Never as root with this machine's own sessions in sight."""
+        r = run("panic") if os.geteuid() != 0 else self.as_nobody("panic")
+        self.assert_one_line(r, 1)
+        self.assertIn("only root", r.stderr)
+
+    @staticmethod
+    def as_nobody(*argv):
+        with tempfile.TemporaryDirectory() as d:
+            os.chmod(d, 0o755)
+            copy = shutil.copy(PINFOLD, d)
+            return subprocess.run([copy, *argv], env=ENV, capture_output=True, text=True,
+                                  timeout=20, cwd="/", user=65534, group=65534, extra_groups=[])
+
+    @unittest.skipIf(os.geteuid() != 0, "only root may")
+    def test_panic_with_nothing_loaded(self):
+        script = "mount -t tmpfs none /sys/fs && exec \"$0\" panic --json"
+        r = subprocess.run(["unshare", "-m", "sh", "-c", script, PINFOLD], env=ENV,
+                           capture_output=True, text=True, timeout=20)
+        self.assertEqual((r.returncode, r.stdout, r.stderr), (0, '{"sessions":[]}\n', ""))
 
     def test_options_after_operands(self):
         r = run("policy", "check", str(POLICIES / "default.yaml"), "--json")

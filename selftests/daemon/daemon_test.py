@@ -333,6 +333,126 @@ class End(unittest.TestCase):
         os.rmdir(other)
 
 
+class Panic(unittest.TestCase):
+    """`pinfold panic`: no process is left, whoever is dead."""
+
+    REASON = "all sessions were stopped (pinfold panic)"
+
+    def make(self):
+        """One that is busy, one with a stopped process and a gate, one frozen: their ids."""
+        product.postgres()
+        busy = Session("sh", "-c", "echo; while :; do :; done", options=("-n", "loop"), user=True)
+        busy.line()
+        stopped = Session("sh", "-c", "sleep 1000 & kill -STOP $!; echo; read x", policy="db",
+                          options=("-n", "stopped"))
+        stopped.line()
+        frozen = Session("sh", "-c", "echo; read x", options=("-n", "ice"))
+        frozen.line()
+        live = {s.get("name"): s["id"] for s in product.sessions()}
+        ids = [live[n] for n in ("loop", "stopped", "ice")]
+        with open(self.cgroup(f"{ids[2]}/cgroup.freeze"), "w", encoding="ascii") as f:
+            f.write("1")
+        wait_until(lambda: self.event(ids[2], "frozen 1"))
+        return [busy, stopped, frozen], ids
+
+    @staticmethod
+    def cgroup(path):
+        return f"/sys/fs/cgroup/pinfold.slice/{path}"
+
+    def event(self, path, text):
+        with open(self.cgroup(f"{path}/cgroup.events"), encoding="ascii") as f:
+            return text in f.read()
+
+    @staticmethod
+    def processes():
+        """Those that live: a daemon that hangs does not collect its dead."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+                    name, state = f.read().split("(", 1)[1].rsplit(")", 1)
+                    found += [pid] if name in ("pinfold-gate", "pinfold-init") and \
+                        state.split()[0] != "Z" else []
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+        return found
+
+    def panic(self, ids):
+        self.assertTrue(self.processes())
+        told = json.loads(product.checked("pinfold", "panic", "--json"))["sessions"]
+        self.assertFalse(self.event("", "populated 1"))
+        self.assertEqual(self.processes(), [])
+        mine = {s["session"]: s for s in told}
+        self.assertEqual(set(mine), set(ids))
+        for i, name in zip(ids, ("loop", "stopped", "ice")):
+            self.assertEqual((mine[i]["name"], mine[i]["left"]), (name, 0))
+        self.assertGreaterEqual(mine[ids[0]]["processes"], 2)
+        self.assertGreaterEqual(mine[ids[1]]["processes"], 5, "a gate and its parser, too")
+        self.assertNotEqual(mine[ids[0]]["uid"], 0)
+        self.assertEqual(mine[ids[1]]["uid"], 0)
+
+    def assert_on_record(self, sessions, ids):
+        for s, i in zip(sessions, ids):
+            s.end()
+            self.assertEqual(product.ended(i)["reason"], self.REASON)
+            wait_until(lambda i=i: not os.path.exists(self.cgroup(i)))
+
+    def test_daemon_alive(self):
+        sessions, ids = self.make()
+        self.panic(ids)
+        self.assert_on_record(sessions, ids)
+        self.assertEqual(Session("true").end()[0], 0, "sessions can be made again")
+
+    def test_daemon_hangs(self):
+        sessions, ids = self.make()
+        DAEMON.process.send_signal(signal.SIGSTOP)
+        try:
+            self.panic(ids)
+        finally:
+            DAEMON.process.send_signal(signal.SIGCONT)
+        self.assert_on_record(sessions, ids)
+
+    def test_all_dead(self):
+        """The daemon and the gates killed; then there is nobody, and it says so."""
+        sessions, ids = self.make()
+        DAEMON.kill()
+        with open(self.cgroup(f"{ids[1]}/gate/cgroup.procs"), encoding="ascii") as f:
+            gate = [int(line) for line in f]
+        os.kill(gate[0], signal.SIGKILL)
+        told = json.loads(product.checked("pinfold", "panic", "--json"))["sessions"]
+        self.assertEqual({s["session"] for s in told}, set(ids))
+        self.assertFalse(self.event("", "populated 1"))
+        self.assertEqual(self.processes(), [])
+        self.assertEqual(product.checked("pinfold", "panic", "--json"), '{"sessions":[]}\n')
+        DAEMON.start()
+        self.assert_on_record(sessions, ids)
+
+    def test_while_sessions_start(self):
+        """It ends when one look finds nobody; what was born in between went, too."""
+        script = "for i in $(seq 8); do pinfold run --policy free -- sleep 1000; done"
+        starts = [subprocess.Popen(["sh", "-c", script], stdin=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, cwd=BASE) for _ in range(2)]
+        wait_until(product.sessions)
+        while any(p.poll() is None for p in starts):
+            product.checked("pinfold", "panic")
+        product.checked("pinfold", "panic")
+        self.assertEqual(self.processes(), [])
+        wait_until(lambda: not product.sessions())
+        # Those that had started; the rest died during the start, which is on record as that.
+        ends = [r for r in records() if r.get("event") == "ended"]
+        self.assertTrue(any(r["reason"] == self.REASON for r in ends))
+
+    def test_not_for_everybody(self):
+        """Neither for another user, nor for uid 0 in a session: both leave it as it is."""
+        s = Session("sh", "-c", "pinfold panic >&2; echo $?; read x", options=("-n", "calm"))
+        self.assertEqual(s.line(), "1")
+        r = run("pinfold", "panic", preexec_fn=product.as_user())
+        self.assertEqual((r.returncode, r.stdout), (1, ""))
+        self.assertEqual(find("calm")["state"], "running")
+        s.say("")
+        self.assertEqual(s.end()[0], 0)
+
+
 class Policy(unittest.TestCase):
     """Which policy a session has, whatever it calls itself; and where its text may come from."""
 
@@ -720,7 +840,8 @@ def main():
     DAEMON.start()
     try:
         suite = unittest.defaultTestLoader.loadTestsFromNames(
-            sys.argv[1:] or ["Why", "Adoption", "Policy", "Slice", "End", "Caps", "Closing", "Follow"],
+            sys.argv[1:] or ["Why", "Adoption", "Policy", "Slice", "End", "Panic", "Caps", "Closing",
+                             "Follow"],
             sys.modules[__name__])
         result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(suite)
     finally:

@@ -126,6 +126,7 @@ int cmd_run(struct cli_args *args);
 int cmd_ps(struct cli_args *args);
 int cmd_logs(struct cli_args *args);
 int cmd_kill(struct cli_args *args);
+int cmd_panic(struct cli_args *args);
 int cmd_why(struct cli_args *args);
 int cmd_doctor(struct cli_args *args);
 int cmd_policy_check(struct cli_args *args);

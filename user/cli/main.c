@@ -18,6 +18,8 @@ const struct cli_command cli_commands[] = {
 	 false},
 	{"kill", "SESSION", "end a session, or send it a signal", cli_kill_options, cmd_kill,
 	 false},
+	{"panic", "", "stop every session at once, pinfoldd or not", cli_json_options, cmd_panic,
+	 false},
 	{"why", "[SESSION]", "explain what was denied, and what is allowed instead",
 	 cli_why_options, cmd_why, false},
 	{"doctor", "", "check whether this machine can enforce", cli_json_options, cmd_doctor,

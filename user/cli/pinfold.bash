@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of pinfold for bash. tools/check-docs.sh compares it with the program's own tables.
 
-_pinfold_commands="run ps logs kill why doctor policy audit version help"
+_pinfold_commands="run ps logs kill panic why doctor policy audit version help"
 
 # Options that a command takes.
 _pinfold_options()
@@ -11,6 +11,7 @@ _pinfold_options()
 	ps) echo "-a --all --json --help" ;;
 	logs) echo "-n --lines -f --follow --json --help" ;;
 	kill) echo "-s --signal --help" ;;
+	panic) echo "--json --help" ;;
 	why) echo "-n --lines --json --help" ;;
 	doctor) echo "--json --help" ;;
 	"policy check") echo "--json --help" ;;

@@ -45,11 +45,21 @@ static char *read_end(const struct session *s)
 	return strdup("its terminal, or the pinfold that ran it, went away");
 }
 
+/* `pinfold panic` does not ask us: what it did to the kernel's map is what it leaves. */
+static bool is_revoked(const struct session *s)
+{
+	struct pf_session k;
+
+	return kern_session_get(s->d->kern, s->cg.id, &k) == 0 && !(k.flags & PF_SESSION_LIVE);
+}
+
 static void find_reason(struct session *s)
 {
 	if (s->reason)
 		return;
-	if (cgroup_oom_killed(&s->cg))
+	if (is_revoked(s))
+		s->reason = strdup("all sessions were stopped (pinfold panic)");
+	else if (cgroup_oom_killed(&s->cg))
 		s->reason = strdup("out of memory: the limit of the policy was reached");
 	if (!s->reason)
 		s->reason = read_end(s);

@@ -57,6 +57,8 @@ int pins_remove_dirs(void) __must_check;
  * descriptor, -ENOENT when nothing is pinned.
  */
 int pins_enter(void) __must_check;
+/* The only word of a pinned map with one entry; an admin's. */
+int pins_read_word(const char *map, __u64 *ret) __must_check;
 
 /* Try redirection and wake-ups over a throw-away sockhash; text says what is wrong otherwise. */
 int sockmap_try(char text[KERN_TEXT_MAX]) __must_check;

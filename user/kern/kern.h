@@ -173,6 +173,15 @@ int kern_session_upstreams(struct kern *k, __u64 id, const struct kern_endpoint 
 /* Take a session out, LIVE first. A task that still carries its label is denied everything. */
 int kern_session_drop(struct kern *k, __u64 id);
 
+/*
+ * Take LIVE from every session, without a struct kern: the caller (root, outside) becomes admin by
+ * the pins. A task of a session may then open nothing more, neither files nor connections; what it
+ * has open stays until it is killed. fn hears of each session, whether it was live or not. Nothing
+ * pinned: 0. err as for kern_open(), -EPROTO when another ABI is pinned.
+ */
+typedef void kern_revoked_fn(void *arg, __u64 id, const struct pf_session *s);
+int kern_revoke_all(kern_revoked_fn *fn, void *arg, char *err) __must_check;
+
 /* The published sessions (for adoption): up to n ids, returns how many there are. */
 int kern_sessions(struct kern *k, __u64 *ids, size_t n) __must_check;
 int kern_session_get(struct kern *k, __u64 id, struct pf_session *ret) __must_check;

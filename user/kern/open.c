@@ -23,16 +23,6 @@
 /* Pinned beside the maps: which build the links are of. A map, so that bpffs can hold it. */
 #define BUILD_MAP "pf_build"
 
-const char *const kern_map_names[KERN_MAPS] = {
-	[KERN_MAP_TASKS] = "pf_tasks",	       [KERN_MAP_SOCKS] = "pf_socks",
-	[KERN_MAP_CGROUPS] = "pf_cgroups",     [KERN_MAP_SESSIONS] = "pf_sessions",
-	[KERN_MAP_STATS] = "pf_stats",	       [KERN_MAP_POLICIES] = "pf_policies",
-	[KERN_MAP_MARKS] = "pf_marks",	       [KERN_MAP_ENDPOINTS] = "pf_endpoints",
-	[KERN_MAP_UPSTREAMS] = "pf_upstreams", [KERN_MAP_EVENTS] = "pf_events",
-	[KERN_MAP_ERRORS] = "pf_errors",       [KERN_MAP_ADMIN] = "pf_admin",
-	[KERN_MAP_SOCKHASH] = "pf_sockhash",
-};
-
 struct loader {
 	struct pinfold_bpf *skel;
 	int slice;   /* directory of pinfold.slice */
@@ -368,21 +358,6 @@ static int install(struct loader *l)
 	return r == 0 ? write_versions(l) : r;
 }
 
-static int read_word(const char *map, __u64 *ret)
-{
-	char path[KERN_PATH_MAX];
-	const __u32 zero = 0;
-	int r = pin_path(path, "maps", map);
-
-	if (r < 0)
-		return r;
-	__cleanup_fd int fd = bpf_obj_get(path);
-
-	if (fd < 0 || bpf_map_lookup_elem(fd, &zero, ret) < 0)
-		return -errno;
-	return 0;
-}
-
 static bool hangs_on(const char *name, __u64 slice)
 {
 	char path[KERN_PATH_MAX];
@@ -420,7 +395,7 @@ static bool slice_is_served(const struct loader *l)
 static int compare_pins(const struct loader *l)
 {
 	__u64 abi = 0, build = 0;
-	int r = read_word(kern_map_names[KERN_MAP_ADMIN], &abi);
+	int r = pins_read_word(kern_map_names[KERN_MAP_ADMIN], &abi);
 
 	if (r == -ENOENT)
 		return 0;
@@ -434,7 +409,8 @@ static int compare_pins(const struct loader *l)
 				 ", this build has ABI %d: end all "
 				 "sessions, then run pinfoldd --unload of the build that made them",
 				 (unsigned long long)abi, PF_ABI_VERSION);
-	return abi && read_word(BUILD_MAP, &build) == 0 && build == l->build && slice_is_served(l);
+	return abi && pins_read_word(BUILD_MAP, &build) == 0 && build == l->build &&
+	       slice_is_served(l);
 }
 
 static int open_maps(struct kern *k, char *err)

@@ -13,6 +13,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
+const char *const kern_map_names[KERN_MAPS] = {
+	[KERN_MAP_TASKS] = "pf_tasks",	       [KERN_MAP_SOCKS] = "pf_socks",
+	[KERN_MAP_CGROUPS] = "pf_cgroups",     [KERN_MAP_SESSIONS] = "pf_sessions",
+	[KERN_MAP_STATS] = "pf_stats",	       [KERN_MAP_POLICIES] = "pf_policies",
+	[KERN_MAP_MARKS] = "pf_marks",	       [KERN_MAP_ENDPOINTS] = "pf_endpoints",
+	[KERN_MAP_UPSTREAMS] = "pf_upstreams", [KERN_MAP_EVENTS] = "pf_events",
+	[KERN_MAP_ERRORS] = "pf_errors",       [KERN_MAP_ADMIN] = "pf_admin",
+	[KERN_MAP_SOCKHASH] = "pf_sockhash",
+};
+
 static const char *const pin_dirs[] = {"maps", "progs", "links"};
 
 int kern_fail(char *err, int error, const char *fmt, ...)
@@ -115,4 +125,19 @@ int pins_enter(void)
 		return r;
 	r = bpf_obj_get(path);
 	return r < 0 ? -errno : r;
+}
+
+int pins_read_word(const char *map, __u64 *ret)
+{
+	char path[KERN_PATH_MAX];
+	const __u32 zero = 0;
+	int r = pin_path(path, "maps", map);
+
+	if (r < 0)
+		return r;
+	__cleanup_fd int fd = bpf_obj_get(path);
+
+	if (fd < 0 || bpf_map_lookup_elem(fd, &zero, ret) < 0)
+		return -errno;
+	return 0;
 }

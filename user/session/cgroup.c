@@ -116,15 +116,27 @@ int cgroup_slice_make(char **ret_path, unsigned *ret_controllers)
 	return 0;
 }
 
-int cgroup_slice_remove(void)
+int cgroup_slice_find(char **ret_path)
 {
-	__cleanup_free char *mount = NULL, *path = NULL;
+	__cleanup_free char *mount = NULL;
+	char *path;
 	int r = find_mount(&mount);
 
 	if (r < 0)
-		return r == -ENOENT ? 0 : r;
+		return r;
 	if (asprintf(&path, "%s/" PF_SLICE, mount) < 0)
 		return -ENOMEM;
+	*ret_path = path;
+	return 0;
+}
+
+int cgroup_slice_remove(void)
+{
+	__cleanup_free char *path = NULL;
+	int r = cgroup_slice_find(&path);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
 	return rmdir(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
@@ -292,6 +304,23 @@ bool cgroup_populated(const struct cgroup *cg)
 	if (r < 0) /* gone, or unknown: then it counts as populated */
 		return r != -ENOENT && r != -ENODEV;
 	return strstr(text, "populated 1") != NULL;
+}
+
+static size_t count_lines(int dir)
+{
+	__cleanup_free char *text = NULL;
+	size_t n = 0;
+
+	if (dir < 0 || file_read(dir, "cgroup.procs", FILE_MAX, &text, NULL) < 0)
+		return 0;
+	for (const char *c = text; *c; c++)
+		n += *c == '\n';
+	return n;
+}
+
+size_t cgroup_processes(const struct cgroup *cg)
+{
+	return count_lines(cg->agent) + count_lines(cg->gate);
 }
 
 bool cgroup_oom_killed(const struct cgroup *cg)

@@ -7,6 +7,7 @@
 #define SESSION_CGROUP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/cleanup.h"
@@ -23,6 +24,8 @@
  * cgroup v2 is mounted.
  */
 int cgroup_slice_make(char **ret_path, unsigned *ret_controllers) __must_check;
+/* Its path, whether it is there or not. -ENOENT: no cgroup v2 is mounted. */
+int cgroup_slice_find(char **ret_path) __must_check;
 /* Remove it when there is no session in it (-EBUSY otherwise). */
 int cgroup_slice_remove(void) __must_check;
 
@@ -52,6 +55,8 @@ int cgroup_kill_gate(const struct cgroup *cg);
 int cgroup_freeze(const struct cgroup *cg, bool on) __must_check;
 /* Whether any process is left in it. */
 bool cgroup_populated(const struct cgroup *cg);
+/* How many processes there are, pid 1 and the gate's among them; unknown is 0. */
+size_t cgroup_processes(const struct cgroup *cg);
 /* Remove the directories: -EBUSY while a process is left. */
 int cgroup_remove(const char *slice, const char *name) __must_check;
 /* Whether the agent's side was ended for its memory. */

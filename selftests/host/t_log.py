@@ -63,7 +63,7 @@ def rotation(world):
                           stderr=subprocess.DEVNULL) as noisy:
         for _ in range(3):
             seq = last_seq()
-            until(lambda: last_seq() > seq + 3, "the log grows", 60)  # pylint: disable=cell-var-from-loop
+            until(lambda: last_seq() > seq + 3, "the log grows")  # pylint: disable=cell-var-from-loop
             rotate()
         noisy.terminate()
         noisy.wait(120)
@@ -91,7 +91,7 @@ def unheard(world):
             f.write(text.replace("--signal=HUP", f"--signal={signal}"))
         equal(run(["logrotate", "-f", other]).returncode, status, f"logrotate with signal {signal}")
     must(["systemctl", "kill", "--kill-whom=main", "--signal=HUP", UNIT])
-    until(lambda: any(r.get("event") == "log-reopened" for r in records()), "the new file is used", 60)
+    until(lambda: any(r.get("event") == "log-reopened" for r in records()), "the new file is used")
     equal(gaps(all_lines()), [], "gaps")
 
 
@@ -136,7 +136,7 @@ def full(world):
 
         # Denials fill what is left of the last page.
         live.ask(f"for i in $(seq 20); do (echo x >{CANARY}-$i); done")
-        until(lambda: not log_state(), "doctor tells of a log that cannot be written", 60)
+        until(lambda: not log_state(), "doctor tells of a log that cannot be written")
         r = pinfold_run("host", "echo", "in")
         equal((r.returncode, r.stdout), (125, ""), "a session without a log")
         for word in ("audit log", LOG, "No space left on device", "sessions that run go on"):

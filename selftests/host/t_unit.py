@@ -262,12 +262,12 @@ def upgrade(world):
     try:
         systemctl("restart", "--no-block", UNIT)
         daemon = until(lambda: unit("MainPID") not in ("0", old) and unit("MainPID"), "it starts")
-        until(lambda: hangup_waits(daemon), "it loads", 60)
+        until(lambda: hangup_waits(daemon), "it loads")
         must(["logrotate", "-f", "/etc/logrotate.d/pinfold"])
         until(lambda: unit("ActiveState") == "active", "it has loaded its programs")
         equal(unit("MainPID"), daemon, "the daemon whose log was rotated while it loaded")
         until(lambda: any(r.get("event") == "log-reopened" for r in records()),
-              "the daemon goes on in the new log", 60)
+              "the daemon goes on in the new log")
         check(must(["ls", "-i", f"{PINS}/links"]) != before, "the programs are the same")
         siege.goes_on("after the upgrade")
         siege.end()

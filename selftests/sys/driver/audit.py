@@ -6,7 +6,7 @@ import json
 from . import wait
 
 LOG = "/var/log/pinfold/audit.jsonl"
-SECONDS = 20
+SECONDS = 120
 
 
 class Log:

@@ -58,7 +58,7 @@ void daemon_event(struct daemon *d, const char *event, const char *fmt, ...) __p
 
 /* ring.c */
 int ring_start(struct daemon *d) __must_check;
-/* Take in all that waits, so that what a session did is known before it is told of. */
+/* Take in all that waits now, so that what a session did is known before it is told of. */
 void ring_drain(struct daemon *d);
 
 /* ctl_server.c, gate_server.c: the sockets, made with the rights they need. */

@@ -9,6 +9,10 @@
 #include "daemon/conn.h"
 #include "daemon/session.h"
 
+/* Records between two looks at everything else: an agent that is refused all the time keeps nobody
+ * waiting. */
+#define AT_ONCE 64
+
 static uint64_t total_denied(const struct session *s)
 {
 	uint64_t n = 0;
@@ -78,17 +82,23 @@ static int on_event(void *arg, const struct pf_event *ev)
 	return 0;
 }
 
-void ring_drain(struct daemon *d)
+static void drain(struct daemon *d, size_t max)
 {
-	int r = kern_ring_drain(d->kern, on_event, d);
+	int r = kern_ring_drain(d->kern, max, on_event, d);
 
 	if (r < 0 && r != -EAGAIN)
 		log_err("the kernel's records cannot be read: %s", strerror(-r));
 }
 
+void ring_drain(struct daemon *d)
+{
+	drain(d, KERN_RING_RECORDS);
+}
+
+/* It is readable again at once when there are more. */
 static void readable(void *arg)
 {
-	ring_drain(arg);
+	drain(arg, AT_ONCE);
 }
 
 int ring_start(struct daemon *d)

@@ -35,6 +35,7 @@ struct kern {
 	struct ring_buffer *ring; /* NULL until the first use */
 	kern_event_fn *cb;	  /* of the drain under way */
 	void *cb_arg;
+	size_t seen, max;
 };
 
 /* Map the audit ring; k->maps is filled. */

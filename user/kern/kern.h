@@ -195,12 +195,16 @@ int kern_errors(struct kern *k, __u64 counts[PF_SITE_MAX]) __must_check;
 /* Readable when records wait; stays the library's. */
 int kern_ring_fd(const struct kern *k);
 
+/* As many records as can wait at a time. */
+#define KERN_RING_RECORDS (PF_RING_BYTES / sizeof(struct pf_event))
+
 /*
- * Hand every waiting record to cb. A non-zero return of cb stops and is returned. Returns the
- * number of records otherwise. The record is valid during the call only.
+ * Hand the waiting records to cb, max of them at most: there may always be another one. A negative
+ * return of cb stops and is returned. Returns the number of records otherwise. The record is valid
+ * during the call only.
  */
 typedef int kern_event_fn(void *arg, const struct pf_event *ev);
-int kern_ring_drain(struct kern *k, kern_event_fn *cb, void *arg) __must_check;
+int kern_ring_drain(struct kern *k, size_t max, kern_event_fn *cb, void *arg) __must_check;
 
 /* Names for people; static strings, "unknown" for numbers outside the enum. */
 const char *pf_hook_name(__u32 hook);	  /* "file_open" */

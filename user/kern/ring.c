@@ -19,7 +19,11 @@ static int on_record(void *arg, void *data, size_t size)
 	if (size != sizeof(ev))
 		return -EBADMSG;
 	memcpy(&ev, data, sizeof(ev));
-	return k->cb(k->cb_arg, &ev);
+	int r = k->cb(k->cb_arg, &ev);
+
+	if (r < 0)
+		return r;
+	return ++k->seen < k->max ? 0 : -ECANCELED; /* this one is taken all the same */
 }
 
 int ring_open(struct kern *k)
@@ -33,11 +37,15 @@ int kern_ring_fd(const struct kern *k)
 	return ring_buffer__epoll_fd(k->ring);
 }
 
-int kern_ring_drain(struct kern *k, kern_event_fn *cb, void *arg)
+int kern_ring_drain(struct kern *k, size_t max, kern_event_fn *cb, void *arg)
 {
 	k->cb = cb;
 	k->cb_arg = arg;
-	return ring_buffer__consume(k->ring);
+	k->seen = 0;
+	k->max = max;
+	int r = ring_buffer__consume(k->ring);
+
+	return r < 0 && r != -ECANCELED ? r : (int)k->seen;
 }
 
 int kern_stats(struct kern *k, __u64 id, struct pf_stats *ret)

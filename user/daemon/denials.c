@@ -120,11 +120,14 @@ bool denial_is(const json_t *record)
 /* An agent repeats itself: one entry and a count is what helps. */
 static bool same(const json_t *a, const json_t *b)
 {
-	static const char *const keys[] = {"what", "object", "reason"};
+	static const char *const keys[] = {"what", "object", "reason", "rule"};
 
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if (!json_equal(json_object_get(a, keys[i]), json_object_get(b, keys[i])))
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		const json_t *x = json_object_get(a, keys[i]), *y = json_object_get(b, keys[i]);
+
+		if ((x || y) && !json_equal(x, y))
 			return false;
+	}
 	return true;
 }
 

@@ -69,6 +69,28 @@ class Why(unittest.TestCase):
         s.say("")
         self.assertIn(f'"rule":"{BASE}/mine"', s.end()[1])
 
+    def test_rules_are_told_apart(self):
+        """Two files of one name, denied by different rules, are two denials."""
+        places = [f"{BASE}/apart/{name}" for name in "ab"]
+        for place in places:
+            os.makedirs(place, exist_ok=True)
+            with open(f"{place}/file", "w", encoding="ascii") as f:
+                f.write("x")
+        product.policy("apart", f"  deny: [ {', '.join(places)} ]\n")
+        s = Session("sh", "-c", f"cat {BASE}/apart/a/file; cat {BASE}/apart/b/file; "
+                    f"cat {BASE}/apart/b/file; echo; read x", policy="apart",
+                    options=("-n", "apart"))
+        s.line()
+
+        def told():
+            text = product.checked("pinfold", "why", "--json", "apart")
+            return {d["rule"]: d["count"] for d in json.loads(text)["denials"]
+                    if d["object"] == "file"}
+        wait_until(lambda: sum(told().values()) == 3)
+        self.assertEqual(told(), {places[0]: 1, places[1]: 2})
+        s.say("")
+        s.end()
+
     def test_nobody_writes_it(self):
         """Not even root in the session; the same works in the session's /tmp, and outside."""
         tries = ("echo x >F", "rm F", "mv F G", "mv T F", "ln -sf /etc/passwd F", "chmod 666 F",

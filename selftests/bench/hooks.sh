@@ -7,10 +7,12 @@ set -eu
 cd "$(dirname "$0")/../.."
 bin=build/gcc/test
 tree=/srv/bench/a/b/c/d/e/f
+deep=/srv/bench$(printf '/%s' {1..29})
 opens=2000 connects=300 execs=50 runs=10
 
-mkdir -p $tree
+mkdir -p $tree "$deep"
 echo x >$tree/file
+echo x >"$deep/file"
 echo x >/srv/bench-victim
 
 cost() { "$bin/syscost" "$@"; }
@@ -50,12 +52,14 @@ measure() {
 }
 
 measure "nothing attached"
+row open-write-deep "nothing attached" "$(cost open-write $opens "$deep/file")"
 "$bin/emptylsm" "$bin/syscost" open-read $opens $tree/file | sed 's/^/open-read\tempty program\t/'
 "$bin/emptylsm" "$bin/syscost" open-write $opens $tree/file | sed 's/^/open-write\tempty program\t/'
 "$bin/emptylsm" "$bin/syscost" connect $connects 127.0.0.1 9001 | sed 's/^/connect\tempty program\t/'
 "$bin/emptylsm" "$bin/syscost" exec $execs /bin/true | sed 's/^/fork-exec\tempty program\t/'
 row open-read Landlock "$(cost --landlock /srv/bench open-read $opens $tree/file)"
 row open-write Landlock "$(cost --landlock /srv/bench open-write $opens $tree/file)"
+row open-write-deep Landlock "$(cost --landlock /srv/bench open-write $opens "$deep/file")"
 row "run true (us)" bubblewrap "$(timed bwrap --unshare-user-try --unshare-pid --unshare-ipc --unshare-uts \
 	--unshare-net --unshare-cgroup-try --ro-bind / / --proc /proc --dev /dev --tmpfs /tmp true)"
 
@@ -102,6 +106,7 @@ session=$(dirname /sys/fs/cgroup/pinfold.slice/*/agent)
 labelled() { "$bin/labelled" "$session" "$bin/syscost" "$@"; }
 row open-read "Pinfold's hooks, in a session" "$(labelled open-read $opens $tree/file)"
 row open-write "Pinfold's hooks, in a session" "$(labelled open-write $opens $tree/file)"
+row open-write-deep "Pinfold's hooks, in a session" "$(labelled open-write $opens "$deep/file")"
 pinfold kill holder
 
 row "run true (us)" Pinfold "$(timed pinfold run --policy bench -- true)"

@@ -98,8 +98,8 @@ tests: $(TEST_PROGRAMS)
 unit: $(UNIT_TESTS)
 	tools/run-unit.sh $(UNIT_TESTS)
 
-lint: $(GENERATED)
-	tools/lint.sh $(B)/gen
+lint: $(GENERATED) $(B)/bin/pinfold
+	tools/lint.sh $(B)/gen $(B)/bin/pinfold
 
 install: all
 	tools/install.sh install "$(DESTDIR)" "$(PREFIX)" $(B)/bin

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# All checks of the source itself. usage: lint.sh GEN_DIR; closes with "N passed, N failed".
+# All checks of the source itself. usage: lint.sh GEN_DIR PINFOLD; closes with "N passed, N failed".
 set -u
 cd "$(dirname "$0")/.." || exit 1
 passed=0 failed=0
@@ -19,6 +19,6 @@ run layers tools/check-layers.sh
 run functions tools/check-functions.sh
 run headers tools/check-headers.sh "$1"
 run shell tools/check-shell.sh
-if [ -x tools/check-docs.sh ]; then run docs tools/check-docs.sh; fi
+run docs tools/check-docs.sh "$2"
 echo "lint: $passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -29,7 +29,6 @@
 
 /* The first socket of a family loads a module; what takes longer than this hangs. */
 #define CASE_SECONDS 150
-#define FORK_TRIES 10
 #define SETTINGS_MAX 64
 
 static const char *const way_names[WAY_MAX] = {"sys",  "libc",	  "thread", "uring",
@@ -222,26 +221,16 @@ static void run_case(struct job *job)
 		job->row->run(c);
 		return;
 	}
-	if (pthread_create(&thread, NULL, run_in_thread, job) != 0)
+	if (thread_again(&thread, run_in_thread, job) != 0)
 		say_word(c, "-", "no-thread");
 	else
 		(void)pthread_join(thread, NULL);
 }
 
-/* Before Linux 6.2 a preempted kernel now and then refuses a fork (SECURITY.md): then once more. */
-static pid_t fork_case(void)
-{
-	pid_t pid = -1;
-
-	for (int i = 0; pid < 0 && i < FORK_TRIES; i++)
-		pid = fork();
-	return pid;
-}
-
 static void spawn_case(struct job *job)
 {
 	int status;
-	pid_t pid = fork_case();
+	pid_t pid = fork_again();
 
 	if (pid == 0) {
 		run_case(job);

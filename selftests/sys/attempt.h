@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -85,6 +86,15 @@ long rc_of(long ret);
 long past(long rc);
 
 /* --- child.c --- */
+/*
+ * Is a refused fork or thread worth another try? Before Linux 6.2 a preempted look-up may find no
+ * place for the label of a new task, which is then refused with EAGAIN (SECURITY.md); the one in
+ * its way gets the processor meanwhile. tries: begin with 0.
+ */
+bool once_more(int error, int *tries);
+/* fork() and pthread_create(), with as many tries as it takes. */
+pid_t fork_again(void);
+int thread_again(pthread_t *thread, void *(*fn)(void *), void *arg);
 /* Exit status of a child: 0, an errno below 256 as -errno, or -ECHILD when a signal ended it. */
 long child_result(pid_t child);
 /* Run fn in a process of its own. */

@@ -66,7 +66,7 @@ static void c02_clone(struct ctx *c)
 	char path[PATH_MAX];
 
 	if (c->twin) {
-		pid_t pid = fork();
+		pid_t pid = fork_again();
 		if (pid == 0)
 			_exit((int)-write_file());
 		say(c, "rdonly", child_result(pid));
@@ -159,11 +159,11 @@ static void c08_orphan(struct ctx *c)
 
 	if (pipe2(pipe_fd, O_CLOEXEC) < 0)
 		return;
-	pid_t child = fork();
+	pid_t child = fork_again();
 	if (child == 0) {
 		(void)setsid();
 		pid_t parent = getpid();
-		if (fork() != 0)
+		if (fork_again() != 0)
 			_exit(0);
 		while (getppid() == parent)
 			(void)sched_yield(); /* until the orphan has been adopted */

@@ -4,6 +4,7 @@
  * shows outside.
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/sendfile.h>
@@ -11,6 +12,38 @@
 #include <unistd.h>
 
 #include "attempt.h"
+
+/* What holds the place may itself wait for its turn: more yields than there are tasks about. */
+#define AGAIN_TRIES 1000
+
+bool once_more(int error, int *tries)
+{
+	if (error != EAGAIN || ++*tries > AGAIN_TRIES)
+		return false;
+	(void)sched_yield();
+	return true;
+}
+
+pid_t fork_again(void)
+{
+	int tries = 0;
+	pid_t pid;
+
+	do
+		pid = fork();
+	while (pid < 0 && once_more(errno, &tries));
+	return pid;
+}
+
+int thread_again(pthread_t *thread, void *(*fn)(void *), void *arg)
+{
+	int tries = 0, r;
+
+	do
+		r = pthread_create(thread, NULL, fn, arg);
+	while (once_more(r, &tries));
+	return r;
+}
 
 long child_result(pid_t child)
 {
@@ -25,7 +58,7 @@ long child_result(pid_t child)
 
 long in_child(struct ctx *c, long (*fn)(struct ctx *c))
 {
-	pid_t pid = fork();
+	pid_t pid = fork_again();
 
 	if (pid == 0) {
 		long r = fn(c);
@@ -36,7 +69,7 @@ long in_child(struct ctx *c, long (*fn)(struct ctx *c))
 
 pid_t idle_child(void)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_again();
 
 	if (pid == 0) {
 		(void)pause();

@@ -53,7 +53,7 @@ static long run(struct ctx *c, const struct run *r)
 {
 	int status;
 	int flags = *r->path ? 0 : AT_EMPTY_PATH;
-	pid_t pid = fork();
+	pid_t pid = fork_again();
 
 	if (pid == 0) {
 		leave_marker(c);
@@ -281,7 +281,7 @@ static void x21_foreign_abi(struct ctx *c)
 	int status;
 	const char *path = c->twin ? tool() : setting("tool32");
 	const char *argv[] = {path, "--be-there", NULL}, *env[] = {NULL};
-	pid_t pid = fork();
+	pid_t pid = fork_again();
 
 	if (pid == 0) {
 		(void)syscall(SYS_execve, path, argv, env);
@@ -301,16 +301,24 @@ static int write_in_clone(void *arg)
 	return (int)-write_file();
 }
 
+static long write_sharing(char *stack_end, int flags)
+{
+	int tries = 0;
+	pid_t pid;
+
+	do
+		pid = clone(write_in_clone, stack_end, CLONE_VM | SIGCHLD | flags, NULL);
+	while (pid < 0 && once_more(errno, &tries));
+	return pid < 0 ? -errno : child_result(pid);
+}
+
 /* Children that share the parent's memory. */
 static void x22_shared_children(struct ctx *c)
 {
 	static char stack[65536] __attribute__((aligned(16)));
-	pid_t pid = clone(write_in_clone, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD,
-			  NULL);
 
-	say(c, "vfork", pid < 0 ? -errno : child_result(pid));
-	pid = clone(write_in_clone, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
-	say(c, "clone-vm", pid < 0 ? -errno : child_result(pid));
+	say(c, "vfork", write_sharing(stack + sizeof(stack), CLONE_VFORK));
+	say(c, "clone-vm", write_sharing(stack + sizeof(stack), 0));
 }
 
 /* Many at once: none of them may run. */
@@ -323,7 +331,11 @@ static void x23_spawns(struct ctx *c)
 	long worst = c->twin ? 0 : -EACCES;
 
 	for (int i = 0; i < SPAWNS; i++) {
-		int r = posix_spawn(&pid[i], prog, NULL, NULL, argv, env);
+		int r, tries = 0;
+
+		do
+			r = posix_spawn(&pid[i], prog, NULL, NULL, argv, env);
+		while (once_more(r, &tries));
 		pid[i] = r ? -r : pid[i];
 	}
 	for (int i = 0; i < SPAWNS; i++) {

@@ -150,7 +150,7 @@ static void f33_swap_race(struct ctx *c)
 
 	int r = prepare_race(c);
 	if (r < 0 || stat("file", &victim) < 0 ||
-	    pthread_create(&thread, NULL, exchange_forever, &race) != 0) {
+	    thread_again(&thread, exchange_forever, &race) != 0) {
 		say_word(c, "leaks", "no-race");
 		return;
 	}

@@ -86,7 +86,7 @@ static long behind_supervisor(struct ctx *c)
 
 	if (fd < 0)
 		return fd;
-	if (pthread_create(&thread, NULL, let_through, &fd) != 0)
+	if (thread_again(&thread, let_through, &fd) != 0)
 		return -EAGAIN;
 	return forbidden(c);
 }
@@ -100,7 +100,7 @@ static void p07_own_filters(struct ctx *c)
 /* A child that stops, then makes a harmless call, and ends with its result. */
 static pid_t traced_child(struct ctx *c)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_again();
 
 	if (pid != 0)
 		return pid;

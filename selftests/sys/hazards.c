@@ -4,15 +4,12 @@
  * evicted; H02, a label look-up that is preempted.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "attempt.h"
 
 #define THREADS 8
-#define START_TRIES 1000
 #define DROPS 5
 
 static long open_close(int dir, const char *name)
@@ -73,20 +70,6 @@ static void *open_many(void *arg)
 	return NULL;
 }
 
-/* Where a preempted look-up cannot store the label of a thread, that thread is refused: try again.
- */
-static int start_thread(pthread_t *thread, struct opener *o)
-{
-	int r = EAGAIN;
-
-	for (int i = 0; i < START_TRIES && r == EAGAIN; i++) {
-		r = pthread_create(thread, NULL, open_many, o);
-		if (r == EAGAIN)
-			sched_yield();
-	}
-	return r;
-}
-
 /* More threads than processors, so that they are preempted everywhere. */
 static void h02_preempted_look_up(struct ctx *c)
 {
@@ -98,7 +81,7 @@ static void h02_preempted_look_up(struct ctx *c)
 
 	while (n < THREADS) {
 		o[n] = (struct opener){.c = c, .tries = wanted ? strtol(wanted, NULL, 10) : 1000};
-		if (start_thread(&thread[n], &o[n]) != 0)
+		if (thread_again(&thread[n], open_many, &o[n]) != 0)
 			break;
 		n++;
 	}

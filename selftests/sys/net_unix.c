@@ -212,7 +212,7 @@ static void n31_pidfd_getfd(struct ctx *c)
 			say(c, "init", steal(c, 1, 3));
 		return;
 	}
-	pid_t child = fork();
+	pid_t child = fork_again();
 	if (child == 0) {
 		(void)pause();
 		_exit(0);

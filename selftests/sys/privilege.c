@@ -47,7 +47,7 @@ static bool ordinary(struct ctx *c, const char *sub)
 
 static long unshare_in_child(unsigned long flags)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_again();
 
 	if (pid == 0)
 		_exit(syscall(SYS_unshare, flags) < 0 ? errno : 0);

@@ -47,6 +47,8 @@ int kern_fail(char *err, int error, const char *fmt, ...) __printf_like(3, 4);
 /* Pins. dir is "maps", "progs" or "links"; name an entry of it. */
 #define KERN_PATH_MAX 256
 int pin_path(char path[KERN_PATH_MAX], const char *dir, const char *name) __must_check;
+/* A descriptor of what is pinned there, or -errno. */
+int pins_open(const char *dir, const char *name) __must_check;
 int pins_make_dirs(char *err) __must_check;
 /* Remove every entry of dir that keep() does not want; keep NULL: all of them. */
 int pins_remove(const char *dir, bool (*keep)(void *arg, const char *name), void *arg) __must_check;

@@ -360,13 +360,9 @@ static int install(struct loader *l)
 
 static bool hangs_on(const char *name, __u64 slice)
 {
-	char path[KERN_PATH_MAX];
 	struct bpf_link_info info = {0};
 	__u32 len = sizeof(info);
-
-	if (pin_path(path, "links", name) < 0)
-		return false;
-	__cleanup_fd int fd = bpf_obj_get(path);
+	__cleanup_fd int fd = pins_open("links", name);
 
 	return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &len) == 0 &&
 	       info.cgroup.cgroup_id == slice;
@@ -415,17 +411,11 @@ static int compare_pins(const struct loader *l)
 
 static int open_maps(struct kern *k, char *err)
 {
-	char path[KERN_PATH_MAX];
-
 	for (size_t i = 0; i < KERN_MAPS; i++) {
-		int r = pin_path(path, "maps", kern_map_names[i]);
-
-		if (r == 0) {
-			k->maps[i] = bpf_obj_get(path);
-			r = k->maps[i] < 0 ? -errno : 0;
-		}
-		if (r < 0)
-			return kern_fail(err, -r, "cannot open %s: %s", path, strerror(-r));
+		k->maps[i] = pins_open("maps", kern_map_names[i]);
+		if (k->maps[i] < 0)
+			return kern_fail(err, -k->maps[i], "cannot open " PF_PIN_DIR "/maps/%s: %s",
+					 kern_map_names[i], strerror(-k->maps[i]));
 	}
 	int r = ring_open(k);
 
@@ -540,16 +530,11 @@ enum kern_road kern_road(const struct kern *k)
 
 static int any_session(void)
 {
-	char path[KERN_PATH_MAX];
 	char key[64]; /* wider than the key of any ABI */
-	int r = pin_path(path, "maps", kern_map_names[KERN_MAP_SESSIONS]);
-
-	if (r < 0)
-		return r;
-	__cleanup_fd int fd = bpf_obj_get(path);
+	__cleanup_fd int fd = pins_open("maps", kern_map_names[KERN_MAP_SESSIONS]);
 
 	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return fd == -ENOENT ? 0 : fd;
 	return bpf_map_get_next_key(fd, NULL, key) == 0;
 }
 

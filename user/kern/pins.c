@@ -44,6 +44,17 @@ int pin_path(char path[KERN_PATH_MAX], const char *dir, const char *name)
 	return n < 0 || n >= KERN_PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
+int pins_open(const char *dir, const char *name)
+{
+	char path[KERN_PATH_MAX];
+	int r = pin_path(path, dir, name);
+
+	if (r < 0)
+		return r;
+	r = bpf_obj_get(path);
+	return r < 0 ? -errno : r;
+}
+
 static int make_dir(const char *path, char *err)
 {
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
@@ -118,26 +129,15 @@ int pins_remove_dirs(void)
 
 int pins_enter(void)
 {
-	char path[KERN_PATH_MAX];
-	int r = pin_path(path, "maps", kern_map_names[KERN_MAP_ADMIN]);
-
-	if (r < 0)
-		return r;
-	r = bpf_obj_get(path);
-	return r < 0 ? -errno : r;
+	return pins_open("maps", kern_map_names[KERN_MAP_ADMIN]);
 }
 
 int pins_read_word(const char *map, __u64 *ret)
 {
-	char path[KERN_PATH_MAX];
 	const __u32 zero = 0;
-	int r = pin_path(path, "maps", map);
+	__cleanup_fd int fd = pins_open("maps", map);
 
-	if (r < 0)
-		return r;
-	__cleanup_fd int fd = bpf_obj_get(path);
-
-	if (fd < 0 || bpf_map_lookup_elem(fd, &zero, ret) < 0)
-		return -errno;
-	return 0;
+	if (fd < 0)
+		return fd;
+	return bpf_map_lookup_elem(fd, &zero, ret) < 0 ? -errno : 0;
 }

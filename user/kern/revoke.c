@@ -39,7 +39,6 @@ static int revoke_each(int map, kern_revoked_fn *fn, void *arg)
 
 int kern_revoke_all(kern_revoked_fn *fn, void *arg, char *err)
 {
-	char path[KERN_PATH_MAX];
 	__u64 abi = 0;
 	__cleanup_fd int door = pins_enter();
 
@@ -54,12 +53,9 @@ int kern_revoke_all(kern_revoked_fn *fn, void *arg, char *err)
 				 "programs of ABI %llu are pinned in " PF_PIN_DIR
 				 ", this build has ABI %d: sessions are killed, but not revoked",
 				 (unsigned long long)abi, PF_ABI_VERSION);
-	if (r == 0)
-		r = pin_path(path, "maps", kern_map_names[KERN_MAP_SESSIONS]);
-	__cleanup_fd int map = r < 0 ? r : bpf_obj_get(path);
+	__cleanup_fd int map = r < 0 ? r : pins_open("maps", kern_map_names[KERN_MAP_SESSIONS]);
 
-	if (r == 0)
-		r = map < 0 ? -errno : revoke_each(map, fn, arg);
+	r = map < 0 ? map : revoke_each(map, fn, arg);
 	return r < 0 ? kern_fail(err, -r, "the sessions in " PF_PIN_DIR " cannot be revoked: %s",
 				 strerror(-r))
 		     : 0;

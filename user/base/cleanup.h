@@ -6,6 +6,7 @@
 #ifndef BASE_CLEANUP_H
 #define BASE_CLEANUP_H
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -35,9 +36,16 @@ static inline void file_cleanup(FILE **f)
 		fclose(*f);
 }
 
+static inline void dir_cleanup(DIR **d)
+{
+	if (*d)
+		closedir(*d);
+}
+
 #define __cleanup_fd __cleanup(fd_cleanup)
 #define __cleanup_free __cleanup(free_cleanup)
 #define __cleanup_file __cleanup(file_cleanup)
+#define __cleanup_dir __cleanup(dir_cleanup)
 
 /* Give a descriptor or a pointer away: the variable no longer owns it. */
 #define TAKE_FD(fd)                                                                                \

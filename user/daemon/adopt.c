@@ -164,13 +164,11 @@ static void kill_leaked(struct daemon *d, const char *name)
 /* Cgroups without a record: killed and removed. */
 static void sweep_cgroups(struct daemon *d)
 {
-	DIR *dir = opendir(d->slice);
+	__cleanup_dir DIR *dir = opendir(d->slice);
 
 	for (struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir))
 		if (e->d_type == DT_DIR && strlen(e->d_name) == SESSION_ID_LEN)
 			kill_leaked(d, e->d_name);
-	if (dir)
-		closedir(dir);
 }
 
 /* Entries of the kernel's maps whose cgroup is gone. */

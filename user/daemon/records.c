@@ -241,7 +241,7 @@ int record_read(struct daemon *d, const char *id, struct session **ret)
 
 int record_each(struct daemon *d, void (*fn)(struct daemon *d, const char *id))
 {
-	DIR *dir = opendir(SESSIONS_DIR);
+	__cleanup_dir DIR *dir = opendir(SESSIONS_DIR);
 
 	if (!dir)
 		return -errno;
@@ -255,6 +255,5 @@ int record_each(struct daemon *d, void (*fn)(struct daemon *d, const char *id))
 		id[SESSION_ID_LEN] = '\0';
 		fn(d, id);
 	}
-	closedir(dir);
 	return 0;
 }

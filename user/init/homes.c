@@ -33,7 +33,7 @@ static void add_name(struct homes *h, const char *name)
 static void read_names(void *arg)
 {
 	struct homes *h = arg;
-	DIR *dir = opendir(HOME);
+	__cleanup_dir DIR *dir = opendir(HOME);
 
 	if (!dir) {
 		h->error = errno == ENOENT || errno == ENOTDIR ? 0 : errno;
@@ -50,7 +50,6 @@ static void read_names(void *arg)
 		add_name(h, e->d_name);
 		h->progress++;
 	}
-	closedir(dir);
 }
 
 static json_t *names(const struct homes *h)

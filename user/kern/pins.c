@@ -74,12 +74,6 @@ int pins_make_dirs(char *err)
 	return r;
 }
 
-static void dir_cleanup(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 static DIR *open_pins(const char *dir)
 {
 	char path[KERN_PATH_MAX];
@@ -90,7 +84,7 @@ static DIR *open_pins(const char *dir)
 
 int pins_remove(const char *dir, bool (*keep)(void *arg, const char *name), void *arg)
 {
-	DIR *d __cleanup(dir_cleanup) = open_pins(dir);
+	__cleanup_dir DIR *d = open_pins(dir);
 
 	if (!d)
 		return errno == ENOENT ? 0 : -errno;
@@ -105,7 +99,7 @@ int pins_remove(const char *dir, bool (*keep)(void *arg, const char *name), void
 
 int pins_count(const char *dir)
 {
-	DIR *d __cleanup(dir_cleanup) = open_pins(dir);
+	__cleanup_dir DIR *d = open_pins(dir);
 	int n = 0;
 
 	if (!d)

@@ -79,22 +79,18 @@ static void note(struct panic *p, const char *slice, const char *name)
 	if (s && !s->id) {
 		s->id = strdup(name);
 		s->processes = n;
+		if (!s->id)
+			(void)wrong(p, -ENOMEM, "not every session can be listed");
 	}
 	if (s)
 		s->left = n;
 	cgroup_close(&cg);
 }
 
-static void dir_cleanup(DIR **d)
-{
-	if (*d)
-		closedir(*d);
-}
-
 /* Who has processes now. */
 static void note_all(struct panic *p, const char *slice)
 {
-	DIR *dir __cleanup(dir_cleanup) = opendir(slice);
+	__cleanup_dir DIR *dir = opendir(slice);
 
 	for (size_t i = 0; i < p->n; i++)
 		p->v[i].left = 0;

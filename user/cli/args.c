@@ -170,6 +170,14 @@ int cli_no_operands(const struct cli_args *args)
 	return args->argv[0] ? cli_usage(args, "\"%s\" is one too many", args->argv[0]) : 0;
 }
 
+bool cli_only_json(struct cli_args *args, bool *json, int *status)
+{
+	int r = cli_json_only(args, json);
+
+	*status = r < 0 ? cli_next_exit(r) : cli_no_operands(args);
+	return r == 0 && *status == 0;
+}
+
 bool cli_number(const struct cli_args *args, long max, long *ret)
 {
 	char *end;

@@ -78,6 +78,8 @@ int cli_usage(const struct cli_args *args, const char *fmt, ...) __printf_like(2
 const char *cli_operand(const struct cli_args *args, const char *what) __must_check;
 /* Tell, and return CLI_USAGE, when there are operands; else 0. */
 int cli_no_operands(const struct cli_args *args) __must_check;
+/* For commands that take --json and nothing else; false: end with *status. */
+bool cli_only_json(struct cli_args *args, bool *json, int *status) __must_check;
 /* A number from 1 to max; false after telling. */
 bool cli_number(const struct cli_args *args, long max, long *ret) __must_check;
 void cli_print_help(const struct cli_command *c);

@@ -198,12 +198,9 @@ static int print_all(json_t *list, bool json)
 int cmd_doctor(struct cli_args *args)
 {
 	bool json;
-	int r = cli_json_only(args, &json);
+	int r;
 
-	if (r < 0)
-		return cli_next_exit(r);
-	r = cli_no_operands(args);
-	if (r != 0)
+	if (!cli_only_json(args, &json, &r))
 		return r;
 	json_t *list = look_here();
 

@@ -79,13 +79,10 @@ static int tell_failure(const struct panic *p, int r)
 int cmd_panic(struct cli_args *args)
 {
 	struct panic p __cleanup_panic = {0};
-	bool json = false;
-	int r = cli_json_only(args, &json);
+	bool json;
+	int r;
 
-	if (r < 0)
-		return cli_next_exit(r);
-	r = cli_no_operands(args);
-	if (r != 0)
+	if (!cli_only_json(args, &json, &r))
 		return r;
 	if (geteuid() != 0)
 		return cli_fail("only root can stop all sessions; \"pinfold kill SESSION\" ends "

@@ -36,12 +36,9 @@ static int print_json(const json_t *daemon)
 int cmd_version(struct cli_args *args)
 {
 	bool json;
-	int r = cli_json_only(args, &json);
+	int r;
 
-	if (r < 0)
-		return cli_next_exit(r);
-	r = cli_no_operands(args);
-	if (r != 0)
+	if (!cli_only_json(args, &json, &r))
 		return r;
 	json_t *daemon = ask_daemon();
 

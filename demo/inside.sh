@@ -73,8 +73,8 @@ victims() {
 }
 
 server() {
-	install -d -o postgres -g postgres $base/pg $base/pgsock
-	runuser -u postgres -- $pgbin/initdb -D $base/pg -A trust --no-sync >/dev/null
+	install -d -o postgres -g postgres -m 0700 $base/pg $base/pgsock
+	runuser -u postgres -- tar -x -C $base/pg <build/pgdata.tar
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=demo-db \
 		-addext "subjectAltName=IP:$db_addr" -keyout $base/pg/server.key -out $base/pg/server.crt 2>/dev/null
 	chown postgres: $base/pg/server.key $base/pg/server.crt

@@ -19,7 +19,7 @@ done
 	exit 1
 }
 
-make -j"$(nproc)" all
+make -j"$(nproc)" all build/pgdata.tar
 
 colour=plain
 [ -t 1 ] && [ -z "${NO_COLOR-}" ] && colour=colour

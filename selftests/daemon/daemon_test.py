@@ -189,16 +189,16 @@ class Adoption(unittest.TestCase):
     def test_statements(self):
         product.postgres()
         with open(f"{BASE}/many.sql", "w", encoding="ascii") as f:
-            for i in range(3000):
+            for i in range(1200):
                 f.write(f"select {i};\n" if i % 3 else f"delete from t where a = {i};\n")
         s = Session("sh", "-c", f"psql -qX -h orders -d postgres -f {BASE}/many.sql >/dev/null 2>&1;"
                     "echo; read x", policy="db", options=("-n", "sql"))
         session = wait_until(lambda: find("sql"))["id"]
-        for n in (50, 500, 1200):
+        for n in (50, 200, 500):
             wait_until(lambda n=n: len(of(session, "statement")) > n)
             self.adopt()
         s.line()
-        wait_until(lambda: sum(find("sql")["statements"].values()) + self.lost(session) >= 3000)
+        wait_until(lambda: sum(find("sql")["statements"].values()) + self.lost(session) >= 1200)
         before = find("sql")["statements"]
         self.adopt()
         self.assertEqual(find("sql")["statements"], before)

@@ -3,7 +3,7 @@
 """Runs the escape catalogue in a virtual machine, as root: without a session, in sessions, and
 under a bare label, and says what held. See driver/judge.py for what a verdict takes.
 
-usage: drive.py --build DIR [--baseline] [--only ROW,ROW...] [--out FILE]
+usage: drive.py --build DIR [--baseline] [--only ROW,ROW...] [--out FILE] [--log FILE]
 """
 
 import argparse
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from driver import audit, judge, outside, rows, runner, wait, world
+from driver import audit, daemon, judge, outside, rows, runner, world
 
 SLICE = "/sys/fs/cgroup/pinfold.slice"
 DAEMON_SECONDS = 240
@@ -170,18 +170,6 @@ def bpf_settings_of_pinfold():
             "daemon": daemon_pid()}
 
 
-def wait_for_daemon():
-    """Loading takes long under emulation; the baselines run meanwhile."""
-    started = time.monotonic()
-
-    def answers():
-        return subprocess.run(["pinfold", "ps", "--json"], capture_output=True,
-                              check=False).returncode == 0
-    if not wait.until(answers, DAEMON_SECONDS, pause=0.5):
-        fail("pinfoldd does not answer")
-    print(f"sys: waited {time.monotonic() - started:.0f} s for pinfoldd", flush=True)
-
-
 def daemon_pid():
     text = subprocess.run(["pidof", "pinfoldd"], capture_output=True, text=True, check=False)
     return text.stdout.split()[0] if text.stdout.split() else "1"
@@ -246,6 +234,7 @@ def main():
     parser.add_argument("--baseline", action="store_true")
     parser.add_argument("--only", default="")
     parser.add_argument("--out", default="/tmp/sys.tsv")
+    parser.add_argument("--log", default="/tmp/pinfoldd.log")
     args = parser.parse_args()
     table = rows.load()
     if args.only:
@@ -261,11 +250,15 @@ def main():
         suite.run_mode("br", "B", (f"{world.TOOLS}/labelled", "-"), bpf_settings_of_stand_ins())
     if args.baseline:
         sys.exit(report_baseline(suite) != 0)
-    wait_for_daemon()
+    started = time.monotonic()
+    pinfoldd = daemon.start(args.log, DAEMON_SECONDS)
+    print(f"sys: pinfoldd serves after {time.monotonic() - started:.0f} s", flush=True)
     for mode in ("su", "sr"):
         suite.session(mode)
     suite.recycled_pid()
     suite.labelled()
+    pinfoldd.terminate()
+    pinfoldd.wait()
     sys.exit(report(suite, args.out) != 0)
 
 

@@ -22,14 +22,10 @@ daemon_answers() {
 	pinfold ps --json >/dev/null 2>&1
 }
 
-# launch_daemon LOG: does not wait until it answers.
-launch_daemon() {
+# start_daemon LOG
+start_daemon() {
 	pinfoldd 2>>"$1" &
 	daemon_pid=$!
-}
-
-start_daemon() {
-	launch_daemon "$1"
 	wait_until 240 daemon_answers && return
 	echo "pinfoldd does not answer; its last words:" >&2
 	tail -n 20 "$1" >&2

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The escape catalogue on this kernel: installs the product, starts pinfoldd and lets drive.py attack, then
+# The escape catalogue on this kernel: installs the product, lets drive.py start pinfoldd and attack, then
 # kills Pinfold's processes at random points (kill9.py). Run it in a virtual machine, as root
 # (vmtest/vmtest.sh -- selftests/sys/run.sh): it changes the system's users, addresses and mounts.
 #
@@ -14,12 +14,11 @@ out=${VMTEST_OUT:-/tmp}
 # shellcheck source=selftests/sys/lib.sh
 . selftests/sys/lib.sh
 install_product "$build" || exit 1
-launch_daemon "$out/pinfoldd.log"
 status=0
 log=$(mktemp)
-/usr/bin/python3 -B selftests/sys/drive.py --build "$build" --out "$out/sys.tsv" "$@" | tee "$log"
+/usr/bin/python3 -B selftests/sys/drive.py --build "$build" --out "$out/sys.tsv" --log "$out/pinfoldd.log" "$@" |
+	tee "$log"
 status=${PIPESTATUS[0]}
-stop_daemon
 if [ $# -eq 0 ]; then
 	/usr/bin/python3 -B selftests/sys/kill9.py --build "$build" --rounds "${PF_KILLS:-25}" | tee -a "$log"
 	[ "${PIPESTATUS[0]}" -eq 0 ] || status=1

@@ -674,6 +674,9 @@ class Caps(unittest.TestCase):
 
     def test_answers_that_nobody_reads(self):
         """A user's clients that ask for records and do not read them are refused more."""
+        os.rename(product.LOG, f"{product.LOG}.long")  # or the older file is too far back
+        DAEMON.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: os.path.exists(product.LOG))
         s = Session("sh", "-c", "read x", user=True, options=("-n", "unread"))
         wait_until(lambda: find("unread") and find("unread")["state"] == "running")
         session, older = find("unread")["id"], product.LOG + ".1"

@@ -26,12 +26,14 @@ static __always_inline int decide_exec(const struct linux_binprm *bprm)
 	struct dentry *d = bprm->file->f_path.dentry;
 	struct pf_verdict v = {.reason = PF_REASON_FORBIDDEN};
 	struct pf_label me;
+	struct pf_law law;
 
 	if (!pf_confined(&me))
 		return 0;
 	if (me.kind == PF_KIND_GATE)
 		return refuse_exec(&me, PF_HOOK_BPRM_CHECK, d, &v, PF_R_EXEC);
-	pf_judge(&me, d, NULL, &v);
+	pf_law_now(&me, &law);
+	pf_judge(&law, d, NULL, &v);
 	if (v.rights & PF_R_EXEC)
 		return 0;
 	return refuse_exec(&me, PF_HOOK_BPRM_CHECK, d, &v, PF_R_EXEC);
@@ -47,8 +49,10 @@ static __always_inline int decide_map(const struct pf_label *me, enum pf_hook ho
 				      struct dentry *d, __u32 want)
 {
 	struct pf_verdict v;
+	struct pf_law law;
 
-	pf_judge_object(me, d, &v);
+	pf_law_now(me, &law);
+	pf_judge_object(me, &law, d, &v);
 	if ((v.rights & want) == want)
 		return 0;
 	return refuse_exec(me, hook, d, &v, want);

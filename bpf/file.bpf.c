@@ -78,8 +78,10 @@ static __always_inline int decide_agent_open(const struct pf_label *me, enum pf_
 	__u32 want = wanted(f);
 	enum pf_reason odd;
 	struct pf_verdict v;
+	struct pf_law law;
 
-	pf_judge_object(me, d, &v);
+	pf_law_now(me, &law);
+	pf_judge_object(me, &law, d, &v);
 	if ((v.rights & want) != want)
 		return pf_refuse_entry(me, hook, d, &v, want);
 	odd = inode ? odd_object(d, inode, &v, want, f->f_flags) : PF_REASON_NO_RULE;
@@ -103,7 +105,7 @@ static __always_inline int decide_gate_open(const struct pf_label *me, enum pf_h
 	return pf_never(me, hook, d, PF_REASON_FORBIDDEN, PF_R_WRITE);
 }
 
-/* pid 1 shows us the identity of a rule's path (policy.h, pf_marks). */
+/* Code of ours in the session shows us the identity of a rule's path (policy.h, pf_marks). */
 static __always_inline void leave_mark(const struct file *f)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
@@ -114,7 +116,7 @@ static __always_inline void leave_mark(const struct file *f)
 
 	if (!l || l->kind != PF_KIND_INIT || !inode)
 		return;
-	if ((f->f_flags & (O_NONBLOCK | O_NOCTTY)) != (O_NONBLOCK | O_NOCTTY) || pf_live(l))
+	if ((f->f_flags & (O_NONBLOCK | O_NOCTTY)) != (O_NONBLOCK | O_NOCTTY))
 		return;
 	key.session = l->session;
 	key.index = l->marks++;
@@ -250,13 +252,15 @@ static __always_inline int decide_move(const struct pf_label *me, struct dentry 
 {
 	enum pf_hook hook = PF_HOOK_PATH_RENAME;
 	struct pf_verdict v, w;
+	struct pf_law law;
 
 	if (flags & RENAME_WHITEOUT_BIT)
 		return pf_never(me, hook, from, PF_REASON_FORBIDDEN, flags);
-	pf_judge_entry(me, from, &v);
+	pf_law_now(me, &law);
+	pf_judge_entry(&law, from, &v);
 	if (!(v.rights & PF_R_WRITE))
 		return pf_refuse_entry(me, hook, from, &v, PF_R_WRITE);
-	pf_judge_entry(me, to, &w);
+	pf_judge_entry(&law, to, &w);
 	if (!(w.rights & PF_R_WRITE))
 		return pf_refuse_entry(me, hook, to, &w, PF_R_WRITE);
 	if (gains(&v, &w) || (flags & RENAME_EXCHANGE_BIT && gains(&w, &v)))
@@ -289,6 +293,7 @@ static __always_inline int decide_link(struct dentry *from, struct dentry *to)
 	enum pf_hook hook = PF_HOOK_PATH_LINK;
 	struct pf_verdict v, w;
 	struct pf_label me;
+	struct pf_law law;
 
 	from = pf_untrusted(from);
 	to = pf_untrusted(to);
@@ -296,10 +301,11 @@ static __always_inline int decide_link(struct dentry *from, struct dentry *to)
 		return 0;
 	if (me.kind == PF_KIND_GATE)
 		return pf_never(&me, hook, from, PF_REASON_FORBIDDEN, PF_R_WRITE);
-	pf_judge_object(&me, from, &v);
+	pf_law_now(&me, &law);
+	pf_judge_object(&me, &law, from, &v);
 	if (!(v.rights & PF_R_WRITE))
 		return pf_refuse_entry(&me, hook, from, &v, PF_R_WRITE);
-	pf_judge_entry(&me, to, &w);
+	pf_judge_entry(&law, to, &w);
 	if (!(w.rights & PF_R_WRITE))
 		return pf_refuse_entry(&me, hook, to, &w, PF_R_WRITE);
 	if (gains(&v, &w))

@@ -20,6 +20,23 @@ static __always_inline struct pf_session *pf_live(const struct pf_label *me)
 	return s && s->flags & PF_SESSION_LIVE ? s : NULL;
 }
 
+/*
+ * What one decision is made by: looked up once, so that a policy that is loaded meanwhile is in
+ * force for all of the decision or for nothing of it.
+ */
+struct pf_law {
+	const struct pf_session *s; /* NULL: not published */
+	void *policy;		    /* NULL: there is none */
+};
+
+static __always_inline void pf_law_now(const struct pf_label *me, struct pf_law *law)
+{
+	struct pf_session *s = pf_live(me);
+
+	law->s = s;
+	law->policy = s ? bpf_map_lookup_elem(&pf_policies, &s->policy) : NULL;
+}
+
 /* The kernel's own mount of tmpfs or hugetlbfs: memfds and System V segments, unlinked from birth.
  */
 static __always_inline bool pf_is_memfd(struct dentry *d, struct super_block *sb)
@@ -80,32 +97,29 @@ static __always_inline void pf_rights_by_fs(const struct pf_session *s, struct d
  * Rights at start. child is NULL to judge start itself, or an entry of it (which may not exist yet)
  * to judge that name in the directory start.
  */
-static __always_inline void pf_judge(const struct pf_label *me, struct dentry *start,
+static __always_inline void pf_judge(const struct pf_law *law, struct dentry *start,
 				     struct dentry *child, struct pf_verdict *v)
 {
-	struct pf_session *s = pf_live(me);
 	struct pf_rule *rule;
 	bool deep = false;
-	void *policy;
 
 	__builtin_memset(v, 0, sizeof(*v));
 	v->reason = PF_REASON_NO_SESSION;
-	if (!s)
+	if (!law->s)
 		return;
-	policy = bpf_map_lookup_elem(&pf_policies, &s->policy);
 	v->reason = PF_REASON_NO_POLICY;
-	if (!policy)
+	if (!law->policy)
 		return;
-	rule = pf_walk(s, policy, start, &child, &deep);
+	rule = pf_walk(law->s, law->policy, start, &child, &deep);
 	v->reason = PF_REASON_TOO_DEEP;
 	if (deep)
 		return;
 	if (!rule) {
-		pf_rights_by_fs(s, start, v);
+		pf_rights_by_fs(law->s, start, v);
 		return;
 	}
 	if (rule->rights & PF_R_NAMES && child)
-		rule = pf_name_rule(policy, child, rule);
+		rule = pf_name_rule(law->policy, child, rule);
 	v->reason = PF_REASON_RULE;
 	if (!rule)
 		return;
@@ -159,33 +173,24 @@ static __always_inline void pf_judge_names(const struct pf_label *me, struct den
 }
 
 /* Judge the object d itself. */
-static __always_inline void pf_judge_object(const struct pf_label *me, struct dentry *d,
-					    struct pf_verdict *v)
+static __always_inline void pf_judge_object(const struct pf_label *me, const struct pf_law *law,
+					    struct dentry *d, struct pf_verdict *v)
 {
-	pf_judge(me, d, NULL, v);
+	pf_judge(law, d, NULL, v);
 	pf_judge_names(me, d, v);
-}
-
-/* The policy of a published session; NULL: deny. */
-static __always_inline void *pf_policy(const struct pf_label *me)
-{
-	struct pf_session *s = pf_live(me);
-
-	return s ? bpf_map_lookup_elem(&pf_policies, &s->policy) : NULL;
 }
 
 /*
  * Judge the entry d of its directory for being made, removed or replaced: the directory's rights,
  * less the right to write when the object has a rule of its own that is sealed or withholds it.
  */
-static __always_inline void pf_judge_entry(const struct pf_label *me, struct dentry *d,
+static __always_inline void pf_judge_entry(const struct pf_law *law, struct dentry *d,
 					   struct pf_verdict *v)
 {
-	void *policy = pf_policy(me);
 	struct pf_rule *own;
 
-	pf_judge(me, d->d_parent, d, v);
-	own = policy ? pf_own_rule(policy, d) : NULL;
+	pf_judge(law, d->d_parent, d, v);
+	own = law->policy ? pf_own_rule(law->policy, d) : NULL;
 	if (!own || (own->rights & (PF_R_SEALED | PF_R_WRITE)) == PF_R_WRITE)
 		return;
 	v->rights &= ~PF_R_WRITE;
@@ -217,8 +222,10 @@ static __always_inline int pf_check(const struct pf_label *me, enum pf_hook hook
 				    __u32 want)
 {
 	struct pf_verdict v;
+	struct pf_law law;
 
-	pf_judge_object(me, d, &v);
+	pf_law_now(me, &law);
+	pf_judge_object(me, &law, d, &v);
 	if ((v.rights & want) == want)
 		return 0;
 	return pf_refuse_entry(me, hook, d, &v, want);
@@ -229,8 +236,10 @@ static __always_inline int pf_check_entry(const struct pf_label *me, enum pf_hoo
 					  struct dentry *d)
 {
 	struct pf_verdict v;
+	struct pf_law law;
 
-	pf_judge_entry(me, d, &v);
+	pf_law_now(me, &law);
+	pf_judge_entry(&law, d, &v);
 	if (v.rights & PF_R_WRITE)
 		return 0;
 	return pf_refuse_entry(me, hook, d, &v, PF_R_WRITE);

@@ -44,10 +44,10 @@ PF_ASSERT_SIZE(struct pf_rule, 8);
 #define PF_FNV_PRIME 0x100000001b3ULL
 
 /*
- * pf_marks: how user space learns a file's identity. While a task's label is INIT and its session
- * is not yet published, each open(2) with both O_NONBLOCK and O_NOCTTY (which no library uses
- * together) adds {session, label.marks++} -> identity. pinfold-init opens the rule paths so, in
- * order; pinfoldd reads the entries and deletes them.
+ * pf_marks: how user space learns a file's identity. While a task's label is INIT, each open(2)
+ * with both O_NONBLOCK and O_NOCTTY (which no library uses together) adds {session, label.marks++}
+ * -> identity. pinfold-init opens the rule paths so, in order, before the session is published and
+ * again for each policy that is loaded into it; pinfoldd reads the entries and deletes them.
  */
 struct pf_mark_key {
 	__u64 session;

@@ -310,7 +310,7 @@ static __always_inline int decide_link(struct dentry *from, struct dentry *to)
 		return pf_refuse_entry(&me, hook, to, &w, PF_R_WRITE);
 	if (gains(&v, &w))
 		return pf_never(&me, hook, to, PF_REASON_CROSS, PF_R_READ);
-	pf_note_link(&me, from);
+	pf_note_link(&me, &law, from);
 	return 0;
 }
 

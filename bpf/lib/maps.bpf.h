@@ -8,12 +8,14 @@
 
 #include "lib/common.bpf.h"
 
-/* Key of pf_links: a file to which a session gave a second name. */
+/* Key of pf_links: a file to which a session gave a second name, and by which rules. */
 struct pf_link_key {
 	__u64 session;
 	__u64 ino;
 	__u32 dev;
 	__u32 self; /* as in pf_rule_key */
+	__u32 policy;
+	__u32 pad;
 };
 
 /* Key of pf_sockhash: a connection between an agent and its gate, and which end of it. */

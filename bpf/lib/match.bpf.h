@@ -128,36 +128,39 @@ static __always_inline void pf_judge(const struct pf_law *law, struct dentry *st
 }
 
 static __always_inline bool pf_link_key(struct pf_link_key *key, const struct pf_label *me,
-					struct dentry *d)
+					const struct pf_law *law, struct dentry *d)
 {
 	struct inode *inode = pf_inode(d);
 
 	__builtin_memset(key, 0, sizeof(*key));
-	if (!inode)
+	if (!inode || !law->s)
 		return false;
 	key->session = me->session;
 	key->ino = inode->i_ino;
 	key->dev = d->d_sb->s_dev;
 	key->self = pf_self(inode);
+	key->policy = law->s->policy;
 	return true;
 }
 
-/* The session gives d a second name: it may go on writing to it. */
-static __always_inline void pf_note_link(const struct pf_label *me, struct dentry *d)
+/* The session gives d a second name: it may go on writing to it for as long as this is the law. */
+static __always_inline void pf_note_link(const struct pf_label *me, const struct pf_law *law,
+					 struct dentry *d)
 {
 	struct pf_link_key key;
 	__u32 one = 1;
 
-	if (pf_link_key(&key, me, d) && bpf_map_update_elem(&pf_links, &key, &one, BPF_ANY))
+	if (pf_link_key(&key, me, law, d) && bpf_map_update_elem(&pf_links, &key, &one, BPF_ANY))
 		pf_count_error(PF_SITE_MARK);
 }
 
 /*
  * A file with several names lies in several trees, of which we see one. It is not written to,
- * unless the session itself gave it the others (F37).
+ * unless the session itself gave it the others (F37), by the law in force: where they lie, another
+ * one may have given it rights that this one does not.
  */
-static __always_inline void pf_judge_names(const struct pf_label *me, struct dentry *d,
-					   struct pf_verdict *v)
+static __always_inline void pf_judge_names(const struct pf_label *me, const struct pf_law *law,
+					   struct dentry *d, struct pf_verdict *v)
 {
 	struct inode *inode = pf_inode(d);
 	struct pf_link_key key;
@@ -166,7 +169,7 @@ static __always_inline void pf_judge_names(const struct pf_label *me, struct den
 		return;
 	if ((inode->i_mode & S_IFMT) != S_IFREG || inode->i_nlink < 2)
 		return;
-	if (pf_link_key(&key, me, d) && bpf_map_lookup_elem(&pf_links, &key))
+	if (pf_link_key(&key, me, law, d) && bpf_map_lookup_elem(&pf_links, &key))
 		return;
 	v->rights &= ~PF_R_WRITE;
 	v->reason = PF_REASON_HARD_LINK;
@@ -177,7 +180,7 @@ static __always_inline void pf_judge_object(const struct pf_label *me, const str
 					    struct dentry *d, struct pf_verdict *v)
 {
 	pf_judge(law, d, NULL, v);
-	pf_judge_names(me, d, v);
+	pf_judge_names(me, law, d, v);
 }
 
 /*

@@ -106,24 +106,23 @@ static __always_inline int decide_gate_open(const struct pf_label *me, enum pf_h
 }
 
 /* Code of ours in the session shows us the identity of a rule's path (policy.h, pf_marks). */
-static __always_inline void leave_mark(const struct file *f)
+static __always_inline void leave_mark(const struct pf_label *me, const struct file *f)
 {
 	struct task_struct *t = bpf_get_current_task_btf();
-	struct pf_label *l = bpf_task_storage_get(&pf_tasks, t, 0, 0);
 	struct pf_mark_key key = {};
 	struct pf_mark mark = {};
 	struct inode *inode = f->f_inode;
 
-	if (!l || l->kind != PF_KIND_INIT || !inode)
+	if (!inode)
 		return;
 	if ((f->f_flags & (O_NONBLOCK | O_NOCTTY)) != (O_NONBLOCK | O_NOCTTY))
 		return;
-	key.session = l->session;
-	key.index = l->marks++;
+	key.session = me->session;
 	mark.ino = inode->i_ino;
 	mark.dev = inode->i_sb->s_dev;
 	mark.self = pf_self(inode);
-	if (bpf_map_update_elem(&pf_marks, &key, &mark, BPF_ANY))
+	if (bpf_probe_read_kernel(key.number, sizeof(key.number), t->comm) ||
+	    bpf_map_update_elem(&pf_marks, &key, &mark, BPF_ANY))
 		pf_count_error(PF_SITE_MARK);
 }
 
@@ -134,7 +133,7 @@ static __always_inline int decide_open(enum pf_hook hook, const struct file *f)
 	if (!pf_who(&me))
 		return 0;
 	if (me.kind == PF_KIND_INIT)
-		leave_mark(f);
+		leave_mark(&me, f);
 	if (pf_trusted(&me) || pf_kernel_internal())
 		return 0;
 	if (me.kind == PF_KIND_GATE)

@@ -74,7 +74,6 @@ static __always_inline int label_socket(struct socket *sock, int family)
 			return 0;
 		ps.label.kind = PF_KIND_ADMIN;
 	}
-	ps.label.marks = 0;
 	if (ps.label.kind == PF_KIND_GATE_BOOT)
 		ps.label.kind = PF_KIND_GATE;
 	if (bpf_sk_storage_get(&pf_socks, sk, &ps, BPF_SK_STORAGE_GET_F_CREATE))

@@ -45,15 +45,18 @@ PF_ASSERT_SIZE(struct pf_rule, 8);
 
 /*
  * pf_marks: how user space learns a file's identity. While a task's label is INIT, each open(2)
- * with both O_NONBLOCK and O_NOCTTY (which no library uses together) adds {session, label.marks++}
- * -> identity. pinfold-init opens the rule paths so, in order, before the session is published and
- * again for each policy that is loaded into it; pinfoldd reads the entries and deletes them.
+ * with both O_NONBLOCK and O_NOCTTY (which no library uses together) sets {session, number} ->
+ * identity. The number is what the task calls itself (PR_SET_NAME, PF_MARK_NUMBER), so that an open
+ * which leaves no mark, or fails after it has left one, moves none of the others. pinfold-init
+ * opens the rule paths so before the session is published, and again for each policy that is loaded
+ * into it; pinfoldd reads the entries and deletes them.
  */
 struct pf_mark_key {
 	__u64 session;
-	__u32 index;
-	__u32 pad;
+	char number[8];
 };
+#define PF_MARK_NUMBER "%07u"
+#define PF_MARK_NUMBER_MAX 9999999u
 PF_ASSERT_SIZE(struct pf_mark_key, 16);
 
 struct pf_mark {

@@ -34,7 +34,7 @@ enum pf_kind {
 struct pf_label {
 	__u64 session; /* id of the session's cgroup directory; 0 for ADMIN */
 	__u32 kind;    /* enum pf_kind */
-	__u32 marks;   /* INIT only: number of the next entry in pf_marks (policy.h) */
+	__u32 pad;
 };
 PF_ASSERT_SIZE(struct pf_label, 16);
 

@@ -340,14 +340,24 @@ static const __u32 tree_rights[N_TREES] = {
 	PF_R_READ | PF_R_EXEC, PF_R_READ | PF_R_WRITE | PF_R_NAMES | PF_R_SEALED, PF_R_SEALED,
 };
 
+static void leave_mark(unsigned number, const char *path)
+{
+	char name[16];
+
+	(void)snprintf(name, sizeof(name), PF_MARK_NUMBER, number);
+	must(prctl(PR_SET_NAME, name), "name");
+	must(open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY), path);
+}
+
 /* Role "init": leave marks, say so, wait, become the agent. The descriptors stay open: they hold
  * the inodes. */
 static int init_main(const char *outside)
 {
 	char c;
 
-	for (size_t i = 0; i < N_MARKS; i++)
-		must(open(rule_paths[i], O_RDONLY | O_NONBLOCK | O_NOCTTY), rule_paths[i]);
+	for (size_t i = N_MARKS; i-- > 0;) /* their order does not matter */
+		leave_mark((unsigned)i, rule_paths[i]);
+	leave_mark(N_MARKS, "/"); /* and those that nobody asks for move none */
 	must(fd_write_all(103, "m", 1), "marked");
 	must(fd_read_full(104, &c, 1) == 1 ? 0 : -EPIPE, "go");
 	execl(SELF, SELF, "agent", outside, (char *)NULL);
@@ -481,6 +491,19 @@ static void check_revoked(int in, int out, __u64 id)
 	}
 }
 
+static void take_marks(struct kern *k, __u64 id, struct pf_mark marks[N_MARKS])
+{
+	struct pf_mark other;
+
+	for (size_t i = 0; i < N_MARKS; i++)
+		must(kern_mark_get(k, id, i, &marks[i]), rule_paths[i]);
+	check(kern_mark_get(k, id, N_MARKS + 1, &other) == -ENOENT, "mark", "of no open", 0);
+	kern_marks_drop(k, id, N_MARKS);
+	check(kern_mark_get(k, id, 0, &other) == -ENOENT, "mark", "dropped", 0);
+	check(kern_mark_get(k, id, N_MARKS, &other) == 0, "mark", "of another number stays", 0);
+	kern_marks_drop(k, id, N_MARKS + 1);
+}
+
 static void run_session(struct kern *k)
 {
 	struct kern_session s = {.id = cgroup_id(SESSION),
@@ -500,9 +523,7 @@ static void run_session(struct kern *k)
 	close(up[1]);
 	must(fd_read_full(up[0], &c, 1) == 1 ? 0 : -EPIPE, "init");
 	check_label(k, init, PF_KIND_INIT, "pid 1 after its exec");
-	int n = kern_marks_take(k, s.id, N_MARKS, marks);
-
-	check(n == N_MARKS, "marks", "one for each open", 0);
+	take_marks(k, s.id, marks);
 	publish(k, &s, marks);
 	pid_t gate =
 		start_labelled(k, s.id, PF_KIND_GATE_BOOT, SESSION "/" PF_CG_GATE, "gate", 0, 0);

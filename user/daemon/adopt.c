@@ -156,6 +156,7 @@ static void kill_leaked(struct daemon *d, const char *name)
 	}
 	memcpy(s->id, name, SESSION_ID_LEN + 1);
 	s->cg = cg;
+	s->marks = KERN_MARKS_ALL;
 	s->state = SESSION_RUNNING;
 	s->reason = strdup("a leftover without a record");
 	session_end(s);
@@ -177,9 +178,13 @@ static void sweep_maps(struct daemon *d)
 	__cleanup_free __u64 *ids = calloc(PF_MAX_SESSIONS, sizeof(*ids));
 	int n = ids ? kern_sessions(d->kern, ids, PF_MAX_SESSIONS) : -ENOMEM;
 
-	for (int i = 0; i < n; i++)
-		if (!session_by_cgroup(d, ids[i]) && kern_session_drop(d->kern, ids[i]) < 0)
+	for (int i = 0; i < n; i++) {
+		if (session_by_cgroup(d, ids[i]))
+			continue;
+		kern_marks_drop(d->kern, ids[i], KERN_MARKS_ALL);
+		if (kern_session_drop(d->kern, ids[i]) < 0)
 			log_warn("a stale entry of the kernel's session map stays");
+	}
 }
 
 /* A session that the daemon has, or NULL. */

@@ -98,6 +98,7 @@ static void clean_up(struct session *s)
 	int r = 0;
 
 	if (s->cg.id) {
+		publish_drop_marks(s);
 		r = kern_session_drop(d->kern, s->cg.id);
 		if (r < 0 && r != -ENOENT)
 			log_err("session=%s cannot leave the kernel's maps: %s", s->id,

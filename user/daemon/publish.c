@@ -11,43 +11,62 @@
 #include "daemon/hosts.h"
 #include "daemon/session.h"
 
-/* The marks of those paths that were opened, each at the place of its path. */
-static int take_marks(const struct session *s, const json_t *results, size_t n,
-		      struct policy_found *found)
+/* The path with that number: of a rule, or of one of the session's own filesystems. */
+static const char *path_of(const struct session *s, size_t i)
 {
-	__cleanup_free struct pf_mark *marks = calloc(n + 1, sizeof(*marks));
-	size_t opened = 0;
+	const json_t *own = json_array_get(s->own, i - s->rules.n);
 
-	if (!marks)
-		return -ENOMEM;
+	return i < s->rules.n ? s->rules.v[i].path : ctl_str(own, "path");
+}
+
+/* What became of path number i: pinfold-init's word, and the kernel's mark if it was opened. */
+static int take_mark(const struct session *s, size_t i, int told, struct policy_found *found)
+{
+	struct pf_mark mark;
+
+	found->folds = told < 0;
+	found->error = told < 0 ? 0 : told;
+	if (found->error == ETIMEDOUT)
+		daemon_event(s->d, "no-answer",
+			     "session=%s %s: its file system does not answer, so the policy does "
+			     "without",
+			     s->id, path_of(s, i));
+	if (found->error)
+		return 0;
+	int r = kern_mark_get(s->d->kern, s->cg.id, i, &mark);
+
+	if (r < 0)
+		return r;
+	found->ino = mark.ino;
+	found->dev = mark.dev;
+	found->self = mark.self;
+	return 0;
+}
+
+static int take_marks(const struct session *s, const json_t *results, char why[TEXT_MAX])
+{
+	size_t n = s->rules.n + json_array_size(s->own);
+
+	(void)snprintf(why, TEXT_MAX, "pinfold-init has other paths than the policy");
 	if (json_array_size(results) != n)
 		return -EPROTO;
 	for (size_t i = 0; i < n; i++) {
 		int told = (int)json_integer_value(json_array_get(results, i));
+		int r = take_mark(s, i, told, &s->found[i]);
 
-		found[i].folds = told < 0;
-		found[i].error = told < 0 ? 0 : told;
-		if (found[i].error == ETIMEDOUT && i < s->rules.n)
-			daemon_event(s->d, "no-answer",
-				     "session=%s %s: its file system does not "
-				     "answer, so the session does without",
-				     s->id, s->rules.v[i].path);
-		opened += found[i].error == 0;
-	}
-	int got = kern_marks_take(s->d->kern, s->cg.id, opened, marks);
-
-	if (got < 0)
-		return got;
-	if ((size_t)got != opened)
-		return -EPROTO; /* something else was opened, or a mark had no room */
-	for (size_t i = 0, m = 0; i < n; i++) {
-		if (found[i].error)
-			continue;
-		found[i].ino = marks[m].ino;
-		found[i].self = marks[m].self;
-		found[i].dev = marks[m++].dev;
+		if (r < 0) {
+			(void)snprintf(why, TEXT_MAX, "the kernel did not note %.200s: %s",
+				       path_of(s, i), r == -ENOENT ? "try again" : strerror(-r));
+			return r == -ENOENT ? -EPROTO : r;
+		}
 	}
 	return 0;
+}
+
+void publish_drop_marks(struct session *s)
+{
+	kern_marks_drop(s->d->kern, s->cg.id, s->marks);
+	s->marks = 0;
 }
 
 static int own_rights(const json_t *fs, uint32_t *ret)
@@ -100,18 +119,23 @@ static int take_own(struct session *s, const struct policy_found *found)
 }
 
 /* First the rules, then the session's own filesystems. */
-int publish_take_marks(struct session *s, const json_t *results)
+int publish_take_marks(struct session *s, const json_t *results, char why[TEXT_MAX])
 {
 	size_t n_own = json_array_size(s->own);
 
+	(void)snprintf(why, TEXT_MAX, "cannot learn who the paths of the policy are: %s",
+		       strerror(n_own > OWN_FS_MAX ? E2BIG : ENOMEM));
 	if (n_own > OWN_FS_MAX)
 		return -E2BIG;
 	s->found = calloc(s->rules.n + n_own + 1, sizeof(*s->found));
 	if (!s->found)
 		return -ENOMEM;
-	int r = take_marks(s, results, s->rules.n + n_own, s->found);
+	int r = take_marks(s, results, why);
 
-	return r < 0 ? r : take_own(s, s->found + s->rules.n);
+	publish_drop_marks(s);
+	if (r == 0)
+		r = take_own(s, s->found + s->rules.n);
+	return r;
 }
 
 struct endpoint_list {

@@ -206,6 +206,7 @@ static int take_record(struct session *s, json_t *o, const char *id)
 	s->init_pid = (pid_t)json_integer_value(json_object_get(o, "init"));
 	s->gate.pid = (pid_t)json_integer_value(json_object_get(o, "gate"));
 	s->state = json_is_true(json_object_get(o, "running")) ? SESSION_RUNNING : SESSION_BUILDING;
+	s->marks = KERN_MARKS_ALL;
 	const json_t *probe = json_object_get(o, "probe");
 
 	for (size_t i = 0; i < PF_CLASS_MAX; i++)

@@ -99,6 +99,7 @@ struct session {
 	json_t *homes; /* what it found in /home */
 	struct pf_own_fs own_fs[OWN_FS_MAX];
 	size_t n_own_fs;
+	size_t marks; /* the kernel may have some with numbers below it (policy.h, pf_marks) */
 
 	struct channel *resolver;
 	int resolver_pidfd;
@@ -155,7 +156,9 @@ json_t *setup_message(const struct session *s);
 json_t *setup_mark(struct session *s, struct policy_err *err);
 
 /* publish.c: from marks to the kernel's maps. */
-int publish_take_marks(struct session *s, const json_t *results) __must_check;
+int publish_take_marks(struct session *s, const json_t *results, char why[TEXT_MAX]) __must_check;
+/* Delete what the kernel has of them, when whoever opens the paths is dead. */
+void publish_drop_marks(struct session *s);
 int publish(struct session *s, struct policy_err *err) __must_check;
 /* Where the gate of s may connect, from s->addresses; the caller frees. */
 int publish_upstreams(struct session *s) __must_check;

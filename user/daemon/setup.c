@@ -242,6 +242,7 @@ json_t *setup_mark(struct session *s, struct policy_err *err)
 	json_t *paths = json_array(), *plain = json_array();
 	int r = 0;
 
+	s->marks = s->rules.n + json_array_size(s->own);
 	for (size_t i = 0; r == 0 && i < s->rules.n; i++) {
 		const struct policy_rule *rule = &s->rules.v[i];
 

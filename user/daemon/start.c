@@ -127,11 +127,11 @@ static void on_ready(struct session *s, json_t *ready)
 
 static void on_marked(struct session *s, const json_t *results)
 {
-	int r = publish_take_marks(s, results);
+	char why[TEXT_MAX];
+	int r = publish_take_marks(s, results, why);
 
 	if (r < 0) {
-		session_fail(s, -r, "the kernel did not note the session's paths: %s",
-			     strerror(-r));
+		session_fail(s, -r, "%s", why);
 		return;
 	}
 	if (publish_session(s) < 0)

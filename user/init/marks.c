@@ -14,9 +14,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#include <pinfold/policy.h>
 
 #include "base/fd.h"
 
@@ -75,15 +78,29 @@ static int hold_once(struct slot *slot, const char *path)
 	return slot->held < 0 ? slot->held : 0;
 }
 
+/* The kernel notes under this number what is opened next. */
+static int set_number(size_t i)
+{
+	char name[16]; /* an unsigned int, with at least 7 digits */
+
+	if (i > PF_MARK_NUMBER_MAX)
+		return -E2BIG;
+	(void)snprintf(name, sizeof(name), PF_MARK_NUMBER, (unsigned)i);
+	return prctl(PR_SET_NAME, name) < 0 ? -errno : 0;
+}
+
 /*
- * Open path for holding, then once more for the mark. Returns 0 when the mark was made. Devices and
- * sockets have no mark: opening them may act.
+ * Open path number i for holding, then once more for the mark. Returns 0 when the mark was made.
+ * Devices and sockets have no mark: opening them may act.
  */
-static int mark_one(struct slot *slot, const char *path)
+static int mark_one(struct slot *slot, size_t i, const char *path)
 {
 	struct stat st;
 	char self[64]; /* "/proc/self/fd/" and an int */
 	int r = hold_once(slot, path);
+
+	if (r == 0)
+		r = set_number(i);
 
 	if (r < 0)
 		return r;
@@ -112,11 +129,11 @@ static void mark_all(void *arg)
 			_exit(1);
 		*j->at = i;
 		if (j->slots[i].error != ETIMEDOUT)
-			j->slots[i].error = -mark_one(&j->slots[i], j->paths[i]);
+			j->slots[i].error = -mark_one(&j->slots[i], i, j->paths[i]);
 	}
 }
 
-/* Each child numbers the marks that it leaves from 0: what an earlier one left is overwritten. */
+/* What an earlier child has marked the next one marks again: it is the same, as it is held. */
 static int run(struct job *j, struct failure *f)
 {
 	for (;;) {

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <linux/types.h>
 
 #include <pinfold/abi.h>
@@ -110,11 +111,14 @@ int kern_label_task(struct kern *k, int pidfd, __u64 session, enum pf_kind kind)
 int kern_task_label(struct kern *k, int pidfd, struct pf_label *ret) __must_check;
 
 /*
- * Take the identities that pid 1 of a session left by opening n paths (policy.h, pf_marks), in the
- * order of the opens, and delete them from the map. Returns how many there were (at most n are
- * stored; more than n says that something else was opened too).
+ * The identity that code of ours in a session left by opening a path with this number (policy.h,
+ * pf_marks); -ENOENT: none.
  */
-int kern_marks_take(struct kern *k, __u64 session, size_t n, struct pf_mark *out) __must_check;
+int kern_mark_get(struct kern *k, __u64 session, size_t number, struct pf_mark *ret) __must_check;
+/* Delete those with the numbers below n, or, by a look at those of all sessions, whatever is there.
+ * Whoever leaves them must be dead. */
+#define KERN_MARKS_ALL SIZE_MAX
+void kern_marks_drop(struct kern *k, __u64 session, size_t n);
 
 struct kern_rule {
 	struct pf_rule_key key;

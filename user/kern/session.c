@@ -204,20 +204,6 @@ static void drop_cgroups(struct kern *k, __u64 id)
 	}
 }
 
-/* What pid 1 of a session that did not get as far as to be published has left. */
-static void drop_marks(struct kern *k, __u64 id)
-{
-	struct pf_mark_key key, next;
-	int more = bpf_map_get_next_key(k->maps[KERN_MAP_MARKS], NULL, &key) == 0;
-
-	while (more) {
-		more = bpf_map_get_next_key(k->maps[KERN_MAP_MARKS], &key, &next) == 0;
-		if (key.session == id)
-			drop(k, KERN_MAP_MARKS, &key);
-		key = next;
-	}
-}
-
 int kern_session_drop(struct kern *k, __u64 id)
 {
 	struct pf_session s;
@@ -227,7 +213,6 @@ int kern_session_drop(struct kern *k, __u64 id)
 	drop_addresses(k, KERN_MAP_ENDPOINTS, id, NULL, 0);
 	drop_addresses(k, KERN_MAP_UPSTREAMS, id, NULL, 0);
 	drop_cgroups(k, id);
-	drop_marks(k, id);
 	drop(k, KERN_MAP_STATS, &id);
 	if (r == 0)
 		rules_unshare(k, s.policy);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Rows F58, F61, F64, F65, I13-I15: devices, memory and queues that live outside files, and calls
+ * Rows F58, F61, F64-F66, I13-I15: devices, memory and queues that live outside files, and calls
  * that make the kernel write or watch.
  */
 #include <errno.h>
@@ -76,6 +76,38 @@ static void f64_accounting(struct ctx *c)
 	say(c, "quotactl", past(rc_of(syscall(SYS_quotactl, 0x80000200, "/dev/loop0", 0, NULL))));
 }
 
+/* The kernel takes 32 bits of a command. */
+#define HIGH_BIT (1UL << 32)
+
+static long lease(int fd, unsigned long command, long type)
+{
+	return rc_of(syscall(SYS_fcntl, fd, command, type));
+}
+
+/* Of a file of one's own, since nobody else may have one; the twin asks and locks. */
+static void f66_leases(struct ctx *c)
+{
+	struct flock lock = {.l_type = F_RDLCK};
+	int dir = c->own, fd;
+
+	(void)unlinkat(dir, "leased", 0);
+	fd = openat(dir, "leased", O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		say(c, "file", -errno);
+		return;
+	}
+	if (c->twin) {
+		say(c, "ask", rc_of(fcntl(fd, F_GETLEASE)));
+		say(c, "lock", rc_of(fcntl(fd, F_SETLK, &lock)));
+		say(c, "duplicate", rc_of(fcntl(fd, F_DUPFD_CLOEXEC, 3)));
+	} else {
+		say(c, "read", lease(fd, F_SETLEASE, F_RDLCK));
+		say(c, "write", lease(fd, F_SETLEASE, F_WRLCK));
+		say(c, "high", lease(fd, F_SETLEASE | HIGH_BIT, F_RDLCK));
+	}
+	close(fd);
+}
+
 static void f65_fanotify(struct ctx *c)
 {
 	if (c->twin) {
@@ -142,7 +174,7 @@ static void i15_terminal(struct ctx *c)
 	say(c, "tiocsti", in_child(c, type_ahead));
 }
 
-const struct row object_rows[] = {{"F58", f58_devices},	   {"F61", f61_shared_memory},
-				  {"F64", f64_accounting}, {"F65", f65_fanotify},
-				  {"I13", i13_system_v},   {"I14", i14_queues},
-				  {"I15", i15_terminal},   {0}};
+const struct row object_rows[] = {
+	{"F58", f58_devices},  {"F61", f61_shared_memory}, {"F64", f64_accounting},
+	{"F65", f65_fanotify}, {"F66", f66_leases},	   {"I13", i13_system_v},
+	{"I14", i14_queues},   {"I15", i15_terminal},	   {0}};

@@ -4,10 +4,12 @@
  * same call is another matter without it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -118,6 +120,63 @@ static void core_limit_cannot_be_changed(void **state)
 	assert_int_equal(in_child(other_limits_work, true), 0);
 }
 
+#define SETDELEG 1040
+#define HIGH (1ul << 32) /* the kernel takes the low half of a command */
+
+/* A file of our own, since nobody else may have a lease on it. */
+static int own_file(void)
+{
+	char path[] = "/tmp/pf-lease-XXXXXX";
+	int fd = mkostemp(path, O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)unlink(path);
+	return fd;
+}
+
+static int leases_are_granted(void)
+{
+	int fd = own_file();
+
+	WANT(fcntl(fd, F_SETLEASE, F_WRLCK) == 0 && fcntl(fd, F_GETLEASE) == F_WRLCK);
+	WANT(fcntl(fd, F_SETLEASE, F_UNLCK) == 0);
+	WANT(syscall(SYS_fcntl, fd, HIGH | F_SETLEASE, F_WRLCK) == 0);
+	return 0;
+}
+
+static int leases_are_refused(void)
+{
+	int fd = own_file();
+
+	WANT(fd >= 0);
+	WANT(fcntl(fd, F_SETLEASE, F_WRLCK) < 0 && errno == EINVAL);
+	WANT(syscall(SYS_fcntl, fd, HIGH | F_SETLEASE, F_WRLCK) < 0 && errno == EINVAL);
+	WANT(syscall(SYS_fcntl, fd, SETDELEG, NULL) < 0 && errno == EINVAL);
+	WANT(fcntl(fd, F_GETLEASE) == F_UNLCK);
+	return 0;
+}
+
+static int other_commands_work(void)
+{
+	struct flock lock = {.l_type = F_WRLCK};
+	int fd = own_file(), pipes[2];
+
+	WANT(fd >= 0 && pipe(pipes) == 0);
+	WANT(fcntl(fd, F_GETFL) >= 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0);
+	WANT(fcntl(fd, F_OFD_SETLK, &lock) == 0);
+	WANT(fcntl(fd, F_DUPFD_CLOEXEC, 3) > 2);
+	WANT(fcntl(pipes[0], F_SETPIPE_SZ, 8192) == 8192 && fcntl(pipes[0], F_GETPIPE_SZ) == 8192);
+	return 0;
+}
+
+static void nobody_has_a_lease(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(leases_are_granted, false), 0);
+	assert_int_equal(in_child(leases_are_refused, true), 0);
+	assert_int_equal(in_child(other_commands_work, true), 0);
+}
+
 /* Numbers that the filter has a rule for; found once, before there is a filter. */
 static bool has_rule[NUMBERS];
 
@@ -136,7 +195,8 @@ static const long past_filters[] = {335, 336};
 
 static int find_rules(void **state)
 {
-	static const char *const by_argument[] = {"clone", "personality", "setrlimit", "prlimit64"};
+	static const char *const by_argument[] = {"clone", "fcntl", "personality", "setrlimit",
+						  "prlimit64"};
 
 	(void)state;
 	note(filter_allowed, filter_n_allowed);
@@ -210,6 +270,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(core_limit_cannot_be_changed),
+		cmocka_unit_test(nobody_has_a_lease),
 		cmocka_unit_test(what_has_no_rule_does_not_exist),
 #ifdef __x86_64__
 		cmocka_unit_test(foreign_system_calls_do_not_exist),

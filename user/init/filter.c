@@ -6,6 +6,7 @@
 #include "init/init.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <seccomp.h>
 #include <sys/personality.h>
@@ -52,6 +53,31 @@ static int add_clone(scmp_filter_ctx ctx)
 		if (CLONE_NAMESPACES & 1U << bit)
 			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
 					     SCMP_A0(SCMP_CMP_MASKED_EQ, 1U << bit, 1U << bit));
+	return r;
+}
+
+#define COMMAND_MASK 0xffffffffu /* what the kernel takes of that argument */
+#define LINUX_BASE 1024u	 /* where Linux' own commands begin */
+#define LINUX_GETDELEG (LINUX_BASE + 15u)
+#define LINUX_SETDELEG (LINUX_BASE + 16u)
+
+/*
+ * Leases keep waiting, or turn away, whoever opens the file, pinfoldd on behalf of a policy
+ * included: to those who ask for one no file system has any. Other commands concern the caller, or
+ * what he has open.
+ */
+static int add_fcntl(scmp_filter_ctx ctx)
+{
+	static const unsigned leases[] = {F_SETLEASE, LINUX_SETDELEG};
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+				 SCMP_A1(SCMP_CMP_MASKED_EQ, COMMAND_MASK & ~(LINUX_BASE - 1u), 0));
+
+	for (unsigned cmd = F_SETLEASE + 1; r == 0 && cmd <= LINUX_GETDELEG; cmd++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+				     SCMP_A1(SCMP_CMP_MASKED_EQ, COMMAND_MASK, cmd));
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(leases); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(fcntl), 1,
+				     SCMP_A1(SCMP_CMP_MASKED_EQ, COMMAND_MASK, leases[i]));
 	return r;
 }
 
@@ -140,6 +166,8 @@ int filter_make(struct filter **ret)
 		r = add_names(flt->ctx, SCMP_ACT_ERRNO(EPERM), filter_refused, filter_n_refused);
 	if (r == 0)
 		r = add_clone(flt->ctx);
+	if (r == 0)
+		r = add_fcntl(flt->ctx);
 	if (r == 0)
 		r = add_personality(flt->ctx);
 	if (r == 0)

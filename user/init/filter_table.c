@@ -30,7 +30,6 @@ const char *const filter_allowed[] = {
 	"fchmodat2",
 	"fchown",
 	"fchownat",
-	"fcntl",
 	"fdatasync",
 	"fgetxattr",
 	"flistxattr",
@@ -141,7 +140,8 @@ const char *const filter_allowed[] = {
 	"set_mempolicy_home_node",
 	"migrate_pages",
 	"move_pages",
-	/* processes: decided by the ipc and exec hooks; clone has its own rules in filter.c */
+	/* processes: decided by the ipc and exec hooks; clone and fcntl have their own rules in
+	   filter.c */
 	"arch_prctl",
 	"execve",
 	"execveat",

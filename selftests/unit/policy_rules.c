@@ -367,6 +367,59 @@ static void test_no_answer(void **state)
 	free_world(&w);
 }
 
+/*
+ * A directory on the way that could not be opened: built-in secrets behind it are denied by its
+ * name, unless the session has no way in either; of others the policy's text is wrong when it is a
+ * link, which was not followed.
+ */
+static void test_not_opened(void **state)
+{
+	static const struct {
+		int error;
+		bool denied;
+	} cases[] = {{EACCES, false}, {EPERM, false}, {ELOOP, true},
+		     {EAGAIN, true},  {EIO, true},    {ENODEV, true}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct world w;
+		struct policy_err err;
+
+		make_world(HEAD, NULL, &w);
+		found_at(&w.rules, w.found, "/home/u/.config")->error = cases[i].error;
+		policy_entries_free(&w.entries);
+		assert_int_equal(policy_entries(&w.rules, w.found, &w.entries, &err), 0);
+		const struct pf_rule *e =
+			entry(&w.entries, found_at(&w.rules, w.found, "/home/u")->ino,
+			      policy_name_hash(".config", strlen(".config")));
+
+		assert_int_equal(e != NULL, cases[i].denied);
+		free_world(&w);
+	}
+}
+
+/* Also below a writable directory, where the link is perhaps the session's own. */
+static void test_links(void **state)
+{
+	struct world w;
+	struct policy_err err;
+
+	(void)state;
+	make_world(HEAD "files:\n  write: [/home/u]\n  deny: [/home/u/w/.git/hooks]\n", NULL, &w);
+	found_at(&w.rules, w.found, "/home/u/.config")->error = ELOOP;
+	policy_entries_free(&w.entries);
+	assert_int_equal(policy_entries(&w.rules, w.found, &w.entries, &err), 0);
+	assert_non_null(entry(&w.entries, found_at(&w.rules, w.found, "/home/u")->ino,
+			      policy_name_hash(".config", strlen(".config"))));
+	policy_entries_free(&w.entries);
+	found_at(&w.rules, w.found, "/home/u/w/.git")->error = ELOOP;
+	assert_int_equal(policy_entries(&w.rules, w.found, &w.entries, &err), -EINVAL);
+	assert_int_equal(err.code, POLICY_E_FILE);
+	assert_int_equal(err.line, 5);
+	assert_non_null(strstr(err.text, "symbolic link in /home/u/w/.git"));
+	free_world(&w);
+}
+
 /* Nothing is said of them but what the policy names, and nothing of the directories above that. */
 static void test_own_file_systems(void **state)
 {
@@ -511,6 +564,8 @@ int main(void)
 		cmocka_unit_test(test_missing_file_has_its_place),
 		cmocka_unit_test(test_names_that_fold),
 		cmocka_unit_test(test_no_answer),
+		cmocka_unit_test(test_not_opened),
+		cmocka_unit_test(test_links),
 		cmocka_unit_test(test_own_file_systems),
 		cmocka_unit_test(test_one_inode_twice),
 		cmocka_unit_test(test_one_number_twice),

@@ -89,6 +89,16 @@ static int folds(const struct policy_rules *rules, const struct policy_rule *rul
 		policy_quote(rule->path).text, policy_quote(rules->v[dir].path).text);
 }
 
+/* Who can turn the link decides what the path means, and a name denied here would not hold there.
+ */
+static int led_astray(const struct policy_rules *rules, const struct policy_rule *rule, size_t dir,
+		      struct policy_err *err)
+{
+	return policy_error(err, rule->mark, POLICY_E_FILE,
+			    "cannot deny %s: there is a symbolic link in %s: name the real path",
+			    policy_quote(rule->path).text, policy_quote(rules->v[dir].path).text);
+}
+
 /*
  * Deny by name: the entry of the path's last component in its parent or, where the parent is
  * missing too, the first missing component on the way.
@@ -97,7 +107,7 @@ static int put_name(struct builder *b, const struct policy_rule *rule, struct po
 {
 	const struct pf_rule value = {.id = rule->id};
 	size_t len = strlen(rule->path);
-	bool built_in = rule->id == 0;
+	bool built_in = rule->id == 0, linked = false;
 
 	for (bool first = true; len > 1; first = false) {
 		size_t up = parent_len(rule->path, len);
@@ -108,7 +118,7 @@ static int put_name(struct builder *b, const struct policy_rule *rule, struct po
 			return 0; /* in an own file system: empty, and nobody else's */
 		if (b->found[dir].error == 0) {
 			/* made there later by the session itself, it is no secret of ours */
-			if (built_in && !first && b->rules->v[dir].rights & PF_R_WRITE)
+			if (built_in && !first && !linked && b->rules->v[dir].rights & PF_R_WRITE)
 				return 0;
 			if (b->found[dir].folds)
 				return folds(b->rules, rule, dir, err);
@@ -119,9 +129,11 @@ static int put_name(struct builder *b, const struct policy_rule *rule, struct po
 			return 0;
 		}
 		/* who opened the paths has the session's rights: it cannot get in either */
-		if (built_in && b->found[dir].error != ENOENT && b->found[dir].error != ENOTDIR &&
-		    b->found[dir].error != ETIMEDOUT)
+		if (built_in && (b->found[dir].error == EACCES || b->found[dir].error == EPERM))
 			return 0;
+		linked = b->found[dir].error == ELOOP;
+		if (linked && !built_in)
+			return led_astray(b->rules, rule, dir, err);
 		len = up;
 	}
 	return 0;

@@ -245,7 +245,8 @@ struct policy_entries {
  * name on the way is what is denied (built-in secrets below a writable directory apart: they wait
  * for the parent). Two paths with one inode: denied if one of them is, else the rights of both.
  * 0, or -EINVAL with *err (POLICY_E_FILE at the item that is missing, or that would be denied by
- * name where one name has many spellings; POLICY_E_LIMIT), -ENOMEM.
+ * name where one name has many spellings or behind a link that was not followed; POLICY_E_LIMIT),
+ * -ENOMEM.
  */
 int policy_entries(const struct policy_rules *rules, const struct policy_found *found,
 		   struct policy_entries *ret, struct policy_err *err) __must_check;

@@ -453,6 +453,81 @@ static void test_error_texts_are_printable(void **state)
 	assert_non_null(strstr(err.text, "...\""));
 }
 
+/* Each thing that a live session keeps, and where the error points; and what may change. */
+static void test_change(void **state)
+{
+	static const struct {
+		const char *from, *to, *word;
+		unsigned line;
+	} fixed[] = {
+		{"10.0.0.5", "10.0.0.6", "name", 4},
+		{"db.internal:5432", "db2.internal:5432", "address", 4},
+		{"db.internal:5432", "db.internal:5433", "address", 4},
+		{"database: orders", "database: other", "database", 4},
+		{"readonly_user", "other_user", "user", 4},
+		{"orders.pw", "other.pw", "password", 4},
+		{"{ file: /etc/pinfold/orders.pw }", "{ env: ORDERS }", "password", 4},
+		{"verify-full", "require", "tls", 4},
+		{"verify-full", "verify-full\n    ca: /etc/ca.pem", "ca", 4},
+		{"time: 1h", "time: 2h", "time", 19},
+		{"cpu: 0.5", "cpu: 1", "cpu", 19},
+		{"memory: 2Gi", "memory: 3Gi", "memory", 19},
+		{"processes: 64", "processes: 65", "processes", 19},
+		{"files: 99", "files: 98", "files", 19},
+		{"disk: 7Mi", "disk: 8Mi", "disk", 19},
+	};
+	static const char *const free_to_change[][2] = {
+		{"name: analyst", "name: other"},   {"[ / ]", "[ /usr ]"},
+		{"[ /workspace ]", "[ ]"},	    {"/workspace/.git/hooks", "/etc"},
+		{"[ /usr, /bin ]", "[ /usr ]"},	    {"threshold: 20", "threshold: 1"},
+		{"action: kill", "action: freeze"},
+	};
+	__cleanup_policy struct policy *old = NULL;
+	struct policy_err err;
+
+	(void)state;
+	assert_int_equal(parse(valid, &old, &err), 0);
+	for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
+		__cleanup_free char *text = changed(fixed[i].from, fixed[i].to);
+		__cleanup_policy struct policy *new = NULL;
+
+		assert_int_equal(parse(text, &new, &err), 0);
+		assert_int_equal(policy_check_change(old, new, &err), -EINVAL);
+		assert_non_null(strstr(err.text, fixed[i].word));
+		assert_non_null(strstr(err.text, "start a new session"));
+		assert_int_equal(err.code, POLICY_E_CHANGE);
+		assert_int_equal(err.line, fixed[i].line);
+		assert_int_equal(policy_check_change(new, old, &err), -EINVAL);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(free_to_change); i++) {
+		__cleanup_free char *text = changed(free_to_change[i][0], free_to_change[i][1]);
+		__cleanup_policy struct policy *new = NULL;
+
+		assert_int_equal(parse(text, &new, &err), 0);
+		assert_int_equal(policy_check_change(old, new, &err), 0);
+	}
+}
+
+static void test_change_of_number(void **state)
+{
+	__cleanup_policy struct policy *with = NULL, *without = NULL;
+	struct policy_err err;
+
+	(void)state;
+	assert_int_equal(
+		parse("pinfold: 1\nname: a\ndatabases:\n  - { name: orders, type: postgres, "
+		      "address: h, database: d, user: u }\n",
+		      &with, &err),
+		0);
+	assert_int_equal(parse("pinfold: 1\nname: a\n", &without, &err), 0);
+	assert_int_equal(policy_check_change(without, with, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "orders is new"));
+	assert_int_equal(err.line, 4);
+	assert_int_equal(policy_check_change(with, without, &err), -EINVAL);
+	assert_non_null(strstr(err.text, "orders is missing"));
+	assert_int_equal(err.line, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -468,6 +543,8 @@ int main(void)
 		cmocka_unit_test(test_every_truncation),
 		cmocka_unit_test(test_every_byte_changed),
 		cmocka_unit_test(test_error_texts_are_printable),
+		cmocka_unit_test(test_change),
+		cmocka_unit_test(test_change_of_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

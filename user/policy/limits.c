@@ -114,5 +114,6 @@ int policy_decode_limits(const struct yaml_node *n, void *out, struct policy_err
 		{NULL, 0, false, NULL},
 	};
 
+	((struct policy_limits *)out)->mark = n->mark;
 	return schema_decode(n, &(struct schema){"limits", fields}, out, err);
 }

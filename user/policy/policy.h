@@ -46,6 +46,7 @@ enum policy_code {
 	POLICY_E_UNTRUSTED = 8,	  /* only a policy owned by root may say this */
 	POLICY_E_FILE = 9,	  /* a path of the policy could not be opened */
 	POLICY_E_MEMORY = 10,
+	POLICY_E_CHANGE = 11, /* a live session cannot have this changed */
 };
 
 /*
@@ -122,6 +123,7 @@ struct policy_limits {
 	uint32_t processes;    /* tasks, threads included [512] */
 	uint32_t files;	       /* open descriptors per process [4096] */
 	uint64_t disk_bytes;   /* the session's own file systems, each [1 GiB] */
+	struct policy_mark mark;
 };
 
 enum policy_action { POLICY_ACTION_RECORD, POLICY_ACTION_FREEZE, POLICY_ACTION_KILL };
@@ -161,6 +163,13 @@ static inline void policy_cleanup(struct policy **p)
 
 /* -EPERM and *err when p says what only a policy owned by root may say: databases. */
 int policy_check_untrusted(const struct policy *p, struct policy_err *err) __must_check;
+
+/*
+ * May a session that was started with old be given new? -EINVAL and *err, with a place in new, when
+ * they differ in what holds for its life: databases, limits, network.
+ */
+int policy_check_change(const struct policy *old, const struct policy *new,
+			struct policy_err *err) __must_check;
 
 /* "postgres", 5432 and the like. */
 const char *policy_db_type_name(enum policy_db_type type);

@@ -472,8 +472,16 @@ static void on_revoked(void *arg, __u64 id, const struct pf_session *s)
 		*seen = id;
 }
 
+static __u32 policy_of(struct kern *k, __u64 id)
+{
+	struct pf_session s;
+
+	must(kern_session_get(k, id, &s), "session");
+	return s.policy;
+}
+
 /* What `pinfold panic` does first, without what it does next. */
-static void check_revoked(int in, int out, __u64 id)
+static void check_revoked(struct kern *k, int in, int out, __u64 id)
 {
 	int before[N_LIVE], after[N_LIVE];
 	char err[KERN_TEXT_MAX] = "";
@@ -485,6 +493,8 @@ static void check_revoked(int in, int out, __u64 id)
 	check(r == 0 && seen == id, "revoked", r < 0 ? err : "the session", r);
 	must(fd_write_all(out, "r", 1), "go on");
 	must(fd_read_full(in, after, sizeof(after)) == sizeof(after) ? 0 : -EPIPE, "agent");
+	r = kern_session_set_rules(k, id, policy_of(k, id), NULL, 0);
+	check(r == -ECANCELED, "revoked", "gets no other rules", r);
 	for (size_t i = 0; i < N_LIVE; i++) {
 		check(before[i] == 0, "live", live_names[i], before[i]);
 		check(is_denial(after[i]), "revoked", live_names[i], after[i]);
@@ -531,7 +541,7 @@ static void run_session(struct kern *k)
 	must(fd_write_all(down[1], "g", 1), "go");
 	check(judge_all(up[0], false) > 0, "agent", "reported", 0);
 	check_label(k, gate, PF_KIND_GATE, "the gate after its exec");
-	check_revoked(up[0], down[1], s.id);
+	check_revoked(k, up[0], down[1], s.id);
 	must(kill(gate, SIGKILL), "kill");
 	must(waitpid(gate, NULL, 0), "wait");
 	must(waitpid(init, NULL, 0), "wait");

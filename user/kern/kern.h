@@ -174,6 +174,20 @@ int kern_session_reserve(struct kern *k, __u64 id, __u64 agent_cgroup,
 int kern_session_upstreams(struct kern *k, __u64 id, const struct kern_endpoint *upstreams,
 			   size_t n) __must_check;
 
+/*
+ * Other rules for a published session, in two steps: their map, then one update that puts them in
+ * force. Whoever asks in between, or after a crash, sees by pf_session.policy which it is. The
+ * second returns when no program is at work with the old ones any more; -ECANCELED: the session is
+ * not live (kern_revoke_all).
+ */
+int kern_rules_make(struct kern *k, const struct kern_rule *rules, size_t n,
+		    __u32 *ret_key) __must_check;
+int kern_session_set_rules(struct kern *k, __u64 id, __u32 key, const struct kern_rule *rules,
+			   size_t n) __must_check;
+/* Drop the map, or all maps, that no session uses. */
+void kern_rules_drop(struct kern *k, __u32 key);
+void kern_rules_sweep(struct kern *k);
+
 /* Take a session out, LIVE first. A task that still carries its label is denied everything. */
 int kern_session_drop(struct kern *k, __u64 id);
 

@@ -7,8 +7,11 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "kern/internal.h"
 
@@ -137,4 +140,58 @@ void rules_unshare(struct kern *k, __u32 key)
 			return;
 	}
 	(void)bpf_map_delete_elem(k->maps[KERN_MAP_POLICIES], &key); /* gone already: as wanted */
+}
+
+int rules_open(struct kern *k, __u32 key)
+{
+	return inner_fd(k, key);
+}
+
+void rules_settle(struct kern *k, __u32 key, int fd)
+{
+	/* What is there once more. When there is no memory for it, the other call needs none; but
+	 * it may not do on a host with processors that run without a tick. */
+	if (bpf_map_update_elem(k->maps[KERN_MAP_POLICIES], &key, &fd, BPF_EXIST) < 0)
+		(void)syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
+/* The maps that sessions use: *ret_n of them, the caller's. NULL: no memory. */
+static __u32 *keys_in_use(struct kern *k, size_t *ret_n)
+{
+	__u32 *keys = calloc(PF_MAX_SESSIONS, sizeof(*keys));
+	__u64 id, *prev = NULL;
+	struct pf_session s;
+	size_t n = 0;
+
+	while (keys && n < PF_MAX_SESSIONS &&
+	       bpf_map_get_next_key(k->maps[KERN_MAP_SESSIONS], prev, &id) == 0) {
+		prev = &id;
+		if (bpf_map_lookup_elem(k->maps[KERN_MAP_SESSIONS], &id, &s) == 0)
+			keys[n++] = s.policy;
+	}
+	*ret_n = n;
+	return keys;
+}
+
+static bool is_used(__u32 key, const __u32 *used, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (used[i] == key)
+			return true;
+	return false;
+}
+
+void kern_rules_sweep(struct kern *k)
+{
+	size_t n;
+	__cleanup_free __u32 *used = keys_in_use(k, &n);
+	__u32 key, next;
+	int more = used && bpf_map_get_next_key(k->maps[KERN_MAP_POLICIES], NULL, &key) == 0;
+
+	while (more) {
+		more = bpf_map_get_next_key(k->maps[KERN_MAP_POLICIES], &key, &next) == 0;
+		if (!is_used(key, used, n))
+			(void)bpf_map_delete_elem(k->maps[KERN_MAP_POLICIES], &key);
+		key = next;
+	}
 }

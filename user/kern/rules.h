@@ -15,4 +15,13 @@ int rules_share(struct kern *k, const struct kern_rule *rules, size_t n,
 /* Drop the map unless a session in pf_sessions still uses it. */
 void rules_unshare(struct kern *k, __u32 key);
 
+/* A descriptor of the map, the caller's. */
+int rules_open(struct kern *k, __u32 key) __must_check;
+
+/*
+ * Wait until no program is at work any more with what it found before: the kernel does, for an
+ * update of a map of maps. fd is the map that stands at key.
+ */
+void rules_settle(struct kern *k, __u32 key, int fd);
+
 #endif

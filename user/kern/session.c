@@ -124,12 +124,19 @@ static void note_place(struct pf_session *v, __u64 ino)
 	v->places[PF_PLACE_WORD(hash)] |= PF_PLACE_BIT(hash);
 }
 
+static void set_rules(struct pf_session *v, __u32 policy, const struct kern_rule *rules, size_t n)
+{
+	v->policy = policy;
+	memset(v->places, 0, sizeof(v->places));
+	for (size_t i = 0; i < n; i++)
+		note_place(v, rules[i].key.ino);
+}
+
 static struct pf_session session_value(const struct kern *k, const struct kern_session *s,
 				       __u32 policy)
 {
 	struct pf_session v = {
 		.started_ns = boot_ns(),
-		.policy = policy,
 		.flags = k->road == KERN_ROAD_FAST ? PF_SESSION_FASTROAD : 0,
 		.uid = s->uid,
 		.n_own_fs = (__u32)s->n_own_fs,
@@ -138,8 +145,7 @@ static struct pf_session session_value(const struct kern *k, const struct kern_s
 	if (s->n_own_fs > 0)
 		memcpy(v.own_fs, s->own_fs, s->n_own_fs * sizeof(v.own_fs[0]));
 	memcpy(v.name, s->name, sizeof(v.name));
-	for (size_t i = 0; i < s->n_rules; i++)
-		note_place(&v, s->rules[i].key.ino);
+	set_rules(&v, policy, s->rules, s->n_rules);
 	return v;
 }
 
@@ -186,6 +192,39 @@ int kern_session_publish(struct kern *k, const struct kern_session *s)
 		rules_unshare(k, policy);
 	}
 	return r;
+}
+
+int kern_rules_make(struct kern *k, const struct kern_rule *rules, size_t n, __u32 *ret_key)
+{
+	return rules_share(k, rules, n, ret_key);
+}
+
+int kern_session_set_rules(struct kern *k, __u64 id, __u32 key, const struct kern_rule *rules,
+			   size_t n)
+{
+	__cleanup_fd int fd = rules_open(k, key);
+	struct pf_session v;
+	int r = fd < 0 ? fd : kern_session_get(k, id, &v);
+
+	if (r < 0)
+		return r;
+	if (!(v.flags & PF_SESSION_LIVE))
+		return -ECANCELED;
+	__u32 old = v.policy;
+
+	set_rules(&v, key, rules, n);
+	if (bpf_map_update_elem(k->maps[KERN_MAP_SESSIONS], &id, &v, BPF_EXIST) < 0)
+		return -errno;
+	/* The memory of the old value may become that of another session's at the next update. */
+	rules_settle(k, key, fd);
+	if (old != key)
+		rules_unshare(k, old);
+	return 0;
+}
+
+void kern_rules_drop(struct kern *k, __u32 key)
+{
+	rules_unshare(k, key);
 }
 
 /* Labels of the session's cgroups. */

@@ -75,6 +75,8 @@ static int take_over(struct session *s)
 	r = policy_parse_text(s, &err);
 	if (r == 0)
 		r = kern_session_get(s->d->kern, s->cg.id, &k);
+	if (r == 0 && s->quarantined) /* the daemon may have died just before it */
+		r = cgroup_freeze(&s->cg, true);
 	if (r == 0)
 		r = record_open_end(s, false);
 	if (r == 0)

@@ -51,7 +51,7 @@ static json_t *rule_list(const struct session *s)
 static json_t *describe(const struct session *s)
 {
 	json_t *o = json_pack("{s:i, s:s, s:s?, s:b, s:s?, s:s?, s:s?, s:s, s:b, s:b, s:O?, s:s?, "
-			      "s:I, s:I, s:s?, s:O?, s:o, s:o}",
+			      "s:I, s:I, s:s?, s:O?, s:o, s:b, s:o}",
 			      "v", RECORD_VERSION, "id", s->id, "name", s->name, "running",
 			      s->state >= SESSION_EXEC, "policy_name", s->policy_name,
 			      "policy_file", s->policy_file, "policy_text", s->policy_text,
@@ -59,7 +59,7 @@ static json_t *describe(const struct session *s)
 			      s->trusted, "command", s->command, "started", s->started, "init",
 			      (json_int_t)s->init_pid, "gate", (json_int_t)s->gate.pid, "ca_pem",
 			      s->gate.ca_pem, "addresses", s->addresses, "probe", probe_counts(s),
-			      "rules", rule_list(s));
+			      "quarantined", s->quarantined, "rules", rule_list(s));
 	json_t *owner = json_pack(
 		"{s:I, s:I, s:I, s:I, s:s, s:s}", "uid", (json_int_t)s->owner.uid, "gid",
 		(json_int_t)s->owner.gid, "caller", (json_int_t)s->owner.caller, "caller_pid",
@@ -206,6 +206,7 @@ static int take_record(struct session *s, json_t *o, const char *id)
 	s->init_pid = (pid_t)json_integer_value(json_object_get(o, "init"));
 	s->gate.pid = (pid_t)json_integer_value(json_object_get(o, "gate"));
 	s->state = json_is_true(json_object_get(o, "running")) ? SESSION_RUNNING : SESSION_BUILDING;
+	s->quarantined = json_is_true(json_object_get(o, "quarantined"));
 	s->marks = KERN_MARKS_ALL;
 	const json_t *probe = json_object_get(o, "probe");
 

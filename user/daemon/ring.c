@@ -22,6 +22,17 @@ static uint64_t total_denied(const struct session *s)
 	return n;
 }
 
+/* A daemon that comes later leaves it as it is, whatever was going on. */
+static int quarantine(struct session *s)
+{
+	s->quarantined = true;
+	int r = record_write(s);
+
+	if (r < 0)
+		log_err("session=%s cannot write its record: %s", s->id, strerror(-r));
+	return cgroup_freeze(&s->cg, true);
+}
+
 /* The policy says what happens when a session is refused too often. */
 static void count_violation(struct session *s)
 {
@@ -32,8 +43,7 @@ static void count_violation(struct session *s)
 	session_read_stats(s);
 	if (total_denied(s) < v->threshold || v->action == POLICY_ACTION_RECORD)
 		return;
-	s->quarantined = true;
-	if (v->action == POLICY_ACTION_KILL || cgroup_freeze(&s->cg, true) < 0) {
+	if (v->action == POLICY_ACTION_KILL || quarantine(s) < 0) {
 		session_kill(s, "too many denials: the threshold of the policy was reached");
 		return;
 	}

@@ -107,10 +107,10 @@ struct session {
 	struct gate gate;
 
 	struct alarm *deadline, *time_limit, *empty;
-	struct conn *reply;    /* waits for the start */
-	struct list summaries; /* conns that wait for the end */
-	char *reason;	       /* owned: why it ended, once known */
-	bool quarantined;
+	struct conn *reply;	 /* waits for the start */
+	struct list summaries;	 /* conns that wait for the end */
+	char *reason;		 /* owned: why it ended, once known */
+	bool quarantined;	 /* frozen for good */
 	json_t *denials;	 /* for `why`: at most DENIALS_KEPT, oldest first */
 	struct alarm *why_again; /* the session's copy is due */
 	uint64_t why_written_ms;

@@ -22,6 +22,7 @@
 /* Directories below a session's cgroup. */
 #define PF_CG_AGENT "agent"
 #define PF_CG_GATE "gate"
+#define PF_CG_MARKS "marks" /* while a policy is loaded: who opens its paths */
 
 /* Sessions that may exist at one time. */
 #define PF_MAX_SESSIONS 16384

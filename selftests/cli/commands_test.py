@@ -51,7 +51,8 @@ class Commands(unittest.TestCase):
                      ["logs"], ["logs", "a", "b"], ["logs", "-n", "0", "a"], ["logs", "-n"],
                      ["logs", "--lines", "1x", "a"], ["kill"], ["kill", "-s", "FOO", "a"],
                      ["kill", "-s", "0", "a"], ["panic", "x"], ["panic", "-x"], ["policy", "check"],
-                     ["doctor", "x"],
+                     ["policy", "load"], ["policy", "load", "a"], ["policy", "load", "-p", "x"],
+                     ["policy", "load", "-p", "x", "a", "b"], ["doctor", "x"],
                      ["help", "nonsense"], ["run"], ["run", "--"], ["run", "-e", "x", "true"],
                      ["run", "-n", "A", "true"], ["run", "--polic", "x", "true"]):
             with self.subTest(argv=argv):
@@ -60,7 +61,7 @@ class Commands(unittest.TestCase):
     def test_no_daemon(self):
         for argv, status in ((["ps"], 1), (["ps", "--json"], 1), (["logs", "a"], 1),
                              (["kill", "a"], 1), (["why", "a"], 1), (["audit", "tail"], 1),
-                             (["run", "true"], 125)):
+                             (["policy", "load", "-p", "x", "a"], 1), (["run", "true"], 125)):
             with self.subTest(argv=argv):
                 r = run(*argv)
                 self.assert_one_line(r, status)

@@ -168,25 +168,58 @@ static void test_descriptors(void **state)
 
 #define RUN_OK "\"policy\":\"p\",\"argv\":[\"true\"],\"env\":[\"A=b\"],\"cwd\":\"/\",\"umask\":18"
 
-static int decode_run(const char *args, size_t nfds)
+static int decode_with(const char *cmd,
+		       int (*fn)(const struct ctl_request *req, struct ctl_run *ret,
+				 struct ctl_err *err),
+		       const char *args, size_t nfds)
 {
 	__cleanup_ctl_request struct ctl_request req = CTL_REQUEST_INIT;
 	__cleanup_free char *text = NULL;
 	struct ctl_err err = {""};
 	struct ctl_run run;
 
-	assert_true(asprintf(&text, "{\"v\":1,\"cmd\":\"run\",\"args\":{%s}}", args) > 0);
+	assert_true(asprintf(&text, "{\"v\":1,\"cmd\":\"%s\",\"args\":{%s}}", cmd, args) > 0);
 	int r = ctl_request_decode(text, strlen(text), &req, &err);
 
 	req.nfds = nfds;
 	for (size_t i = 0; i < nfds; i++)
 		req.fds[i] = -1;
 	if (r == 0)
-		r = ctl_run_decode(&req, &run, &err);
+		r = fn(&req, &run, &err);
 
 	if (r < 0)
 		assert_true(err.text[0]);
 	return r;
+}
+
+static int decode_run(const char *args, size_t nfds)
+{
+	return decode_with("run", ctl_run_decode, args, nfds);
+}
+
+static void test_load_arguments(void **state)
+{
+	static const struct {
+		const char *args;
+		size_t nfds;
+		int result;
+	} cases[] = {
+		{"\"session\":\"s\",\"policy\":\"p\"", 0, 0},
+		{"\"session\":\"s\",\"policy_file\":\"/p\"", 1, 0},
+		{"\"session\":\"s\",\"policy\":\"p\"", 1, -EBADMSG},
+		{"\"session\":\"s\",\"policy_file\":\"/p\"", 0, -EBADMSG},
+		{"\"session\":\"s\",\"policy_file\":\"/p\",\"policy\":\"p\"", 1, -EBADMSG},
+		{"\"session\":\"s\"", 0, -EBADMSG},
+		{"\"session\":\"s\",\"policy\":\"../p\"", 0, -EBADMSG},
+		{"\"session\":\"s\",\"policy\":7", 0, -EBADMSG},
+		{"\"session\":\"s\",\"policy\":\"p\",\"user\":\"root\"", 0, -EBADMSG},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_int_equal(
+			decode_with("policy-load", ctl_load_decode, cases[i].args, cases[i].nfds),
+			cases[i].result);
 }
 
 static void test_run_arguments(void **state)
@@ -357,6 +390,7 @@ int main(void)
 		cmocka_unit_test(test_every_truncation),
 		cmocka_unit_test(test_descriptors),
 		cmocka_unit_test(test_run_arguments),
+		cmocka_unit_test(test_load_arguments),
 		cmocka_unit_test(test_limit_of_arguments),
 		cmocka_unit_test(test_run_there_and_back),
 		cmocka_unit_test(test_replies),

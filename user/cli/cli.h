@@ -103,6 +103,14 @@ int cli_request(enum ctl_cmd cmd, json_t *args, bool (*on_reply)(const json_t *r
 /* For commands with one reply: it, or NULL after telling. */
 json_t *cli_request_one(enum ctl_cmd cmd, json_t *args) __must_check;
 
+/* The same with one descriptor; -1: none. */
+json_t *cli_request_with(enum ctl_cmd cmd, json_t *args, int fd) __must_check;
+/*
+ * A sealed copy of a policy that is a file, read with the caller's rights; -1 when it is a name,
+ * and then *ok, or after telling.
+ */
+int cli_open_policy(const char *policy, bool *ok) __must_check;
+
 /* Colours of stdout; all empty unless it is a terminal and NO_COLOR is unset or empty. */
 struct cli_colours {
 	const char *red, *green, *yellow, *bold, *dim, *off;
@@ -132,6 +140,7 @@ int cmd_panic(struct cli_args *args);
 int cmd_why(struct cli_args *args);
 int cmd_doctor(struct cli_args *args);
 int cmd_policy_check(struct cli_args *args);
+int cmd_policy_load(struct cli_args *args);
 int cmd_audit_tail(struct cli_args *args);
 int cmd_version(struct cli_args *args);
 int cmd_help(struct cli_args *args);
@@ -140,6 +149,7 @@ extern const struct cli_option cli_run_options[];
 extern const struct cli_option cli_ps_options[];
 extern const struct cli_option cli_kill_options[];
 extern const struct cli_option cli_why_options[];
+extern const struct cli_option cli_policy_load_options[];
 extern const struct cli_option cli_tail_options[];
 extern const struct cli_option cli_json_options[];
 extern const struct cli_option cli_no_options[];

@@ -62,17 +62,22 @@ static int lost(int r)
 	return cli_fail("cannot talk to pinfoldd: %s", strerrordesc_np(-r));
 }
 
-int cli_request(enum ctl_cmd cmd, json_t *args, bool (*on_reply)(const json_t *reply, void *arg),
-		void *arg)
+/* Connect and send; the connection, or -1 after telling. */
+static int send_request(enum ctl_cmd cmd, json_t *args, int fd)
 {
 	__cleanup_fd int sock = cli_connect();
-	int r = sock < 0 ? -ENOTCONN : ctl_request_send(sock, cmd, args, NULL, 0);
+	int r = sock < 0 ? -ENOTCONN : ctl_request_send(sock, cmd, args, &fd, fd >= 0 ? 1 : 0);
 
 	json_decref(args);
-	if (sock < 0)
-		return CLI_FAILURE;
-	if (r < 0)
-		return lost(r);
+	if (sock >= 0 && r < 0)
+		(void)lost(r);
+	return r < 0 ? -1 : TAKE_FD(sock);
+}
+
+static int read_replies(int sock, bool (*on_reply)(const json_t *reply, void *arg), void *arg)
+{
+	int r;
+
 	for (bool more = true; more;) {
 		struct ctl_reply_error e;
 		json_t *reply = NULL;
@@ -91,15 +96,29 @@ int cli_request(enum ctl_cmd cmd, json_t *args, bool (*on_reply)(const json_t *r
 	return 0;
 }
 
+int cli_request(enum ctl_cmd cmd, json_t *args, bool (*on_reply)(const json_t *reply, void *arg),
+		void *arg)
+{
+	__cleanup_fd int sock = send_request(cmd, args, -1);
+
+	return sock < 0 ? CLI_FAILURE : read_replies(sock, on_reply, arg);
+}
+
 static bool keep_reply(const json_t *reply, void *arg)
 {
 	*(json_t **)arg = json_incref((json_t *)reply);
 	return false;
 }
 
-json_t *cli_request_one(enum ctl_cmd cmd, json_t *args)
+json_t *cli_request_with(enum ctl_cmd cmd, json_t *args, int fd)
 {
+	__cleanup_fd int sock = send_request(cmd, args, fd);
 	json_t *reply = NULL;
 
-	return cli_request(cmd, args, keep_reply, &reply) == 0 ? reply : NULL;
+	return sock >= 0 && read_replies(sock, keep_reply, &reply) == 0 ? reply : NULL;
+}
+
+json_t *cli_request_one(enum ctl_cmd cmd, json_t *args)
+{
+	return cli_request_with(cmd, args, -1);
 }

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -111,43 +110,6 @@ static mode_t current_umask(void)
 
 	umask(m);
 	return m;
-}
-
-/* The text in memory that nobody changes any more. */
-static int seal(const char *text, size_t len)
-{
-	__cleanup_fd int fd = memfd_create("policy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	int r = fd < 0 ? -errno : fd_write_all(fd, text, len);
-
-	if (r < 0)
-		return r;
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-		return -errno;
-	return TAKE_FD(fd);
-}
-
-/* A copy of the policy when it is a file, read with the caller's rights; -1 and *ok when it is a
- * name. */
-static int open_policy(const char *policy, bool *ok)
-{
-	__cleanup_free char *text = NULL;
-	size_t len;
-
-	*ok = true;
-	if (!strchr(policy, '/') && text_name_ok(policy, POLICY_NAME_MAX))
-		return -1;
-	int r = file_read(AT_FDCWD, policy, POLICY_TEXT_MAX, &text, &len);
-
-	if (r == 0)
-		r = seal(text, len);
-	if (r >= 0)
-		return r;
-	*ok = false;
-	if (r == -EFBIG)
-		(void)cli_fail("policy %s: it has at most %u bytes", policy, POLICY_TEXT_MAX);
-	else
-		(void)cli_fail("policy %s: %s", policy, strerrordesc_np(-r));
-	return -1;
 }
 
 struct request {
@@ -288,7 +250,7 @@ static int run_session(char **argv, const struct run_options *o)
 {
 	__cleanup_free char *cwd = getcwd(NULL, 0);
 	bool ok;
-	__cleanup_fd int policy = open_policy(o->policy, &ok);
+	__cleanup_fd int policy = cli_open_policy(o->policy, &ok);
 
 	if (!ok)
 		return CLI_RUN_FAILED;

@@ -15,6 +15,7 @@ _pinfold_options()
 	why) echo "-n --lines --json --help" ;;
 	doctor) echo "--json --help" ;;
 	"policy check") echo "--json --help" ;;
+	"policy load") echo "-p --policy --json --help" ;;
 	"audit tail") echo "-n --lines -f --follow --json --help" ;;
 	version) echo "--json --help" ;;
 	help) echo "--help" ;;
@@ -96,7 +97,7 @@ _pinfold()
 		;;
 	policy | audit)
 		if [ "$COMP_CWORD" -eq 2 ]; then
-			local second=check
+			local second="check load"
 
 			[ "$command" = audit ] && second="tail"
 			mapfile -t COMPREPLY < <(compgen -W "$second" -- "$word")
@@ -110,7 +111,7 @@ _pinfold()
 		mapfile -t COMPREPLY < <(compgen -W "$(_pinfold_options "$command")" -- "$word")
 	elif [ "$COMP_CWORD" -ge "$first" ]; then
 		case $command in
-		logs | kill | why) mapfile -t COMPREPLY < <(compgen -W "$(_pinfold_sessions)" -- "$word") ;;
+		logs | kill | why | "policy load") mapfile -t COMPREPLY < <(compgen -W "$(_pinfold_sessions)" -- "$word") ;;
 		"policy check") mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 		help) mapfile -t COMPREPLY < <(compgen -W "$_pinfold_commands" -- "$word") ;;
 		esac

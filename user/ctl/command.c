@@ -17,6 +17,7 @@ const struct ctl_command ctl_commands[CTL_CMD_MAX] = {
 	[CTL_AUDIT_TAIL] = {"audit-tail", CTL_ROOT, 0, 0,
 			    "the newest audit records of all sessions"},
 	[CTL_WHY] = {"why", CTL_OWNER, 0, 0, "what was denied, the rule, the alternative"},
+	[CTL_POLICY_LOAD] = {"policy-load", CTL_OWNER, 0, 1, "give a live session another policy"},
 	[CTL_DOCTOR] = {"doctor", CTL_ANY, 0, 0, "whether this machine can enforce"},
 	[CTL_VERSION_CMD] = {"version", CTL_ANY, 0, 0, "the daemon's version"},
 };

@@ -21,6 +21,8 @@
  * - audit-tail: lines?, follow? -> records [audit objects], more
  * - why: session?, lines? -> session, denials [{seq, time, what, object, reason, rule?, advice,
  *   count?}]; without a session: the caller's newest
+ * - policy-load: session, policy | policy_file with its descriptor -> session, changed, policy,
+ *   policy_file, policy_installed, policy_trusted, policy_sha256, old_sha256
  * - doctor: -> checks [{name, ok, value, advice?}], sessions, version
  * - version: -> version, abi
  */
@@ -56,6 +58,7 @@ enum ctl_cmd {
 	CTL_LOGS,
 	CTL_AUDIT_TAIL,
 	CTL_WHY,
+	CTL_POLICY_LOAD,
 	CTL_DOCTOR,
 	CTL_VERSION_CMD,
 	CTL_CMD_MAX,
@@ -154,6 +157,12 @@ int ctl_run_decode(const struct ctl_request *req, struct ctl_run *ret,
 		   struct ctl_err *err) __must_check;
 /* The args object of a request (owned by the caller), or NULL: no memory. */
 json_t *ctl_run_encode(const struct ctl_run *run) __must_check;
+
+/* What "policy-load" asks for: policy and policy_file of *ret, with CTL_LOAD_POLICY for the latter.
+ */
+#define CTL_LOAD_POLICY 0
+int ctl_load_decode(const struct ctl_request *req, struct ctl_run *ret,
+		    struct ctl_err *err) __must_check;
 
 /* Send body, an object (borrowed), with "ok":true added; more: another reply follows. */
 int ctl_reply_send(int sock, json_t *body, bool more) __must_check;

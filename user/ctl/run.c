@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The arguments of "run": the only request with many of them.
+ * The arguments of "run", the only request with many of them, and of "policy-load", which names a
+ * policy in the same way.
  */
 #include <errno.h>
 #include <string.h>
@@ -106,7 +107,9 @@ static int get_tty(const json_t *args, struct ctl_run *run, struct ctl_err *err)
 	return r < 0 ? r : get_number(tty, "cols", CTL_TTY_SIZE_MAX, &run->tty.cols, err);
 }
 
-static int get_policy(const struct ctl_request *req, struct ctl_run *run, struct ctl_err *err)
+/* fd: which descriptor is the text of policy_file; it is the last one. */
+static int get_policy(const struct ctl_request *req, size_t fd, struct ctl_run *run,
+		      struct ctl_err *err)
 {
 	int r = get_string(req->args, "policy", CTL_NAME_MAX, &run->policy, err);
 
@@ -118,7 +121,7 @@ static int get_policy(const struct ctl_request *req, struct ctl_run *run, struct
 		return ctl_bad(err, "either policy or policy_file");
 	if (run->policy && !text_name_ok(run->policy, CTL_NAME_MAX))
 		return ctl_bad(err, "policy: a name is 1 to %u of a-z 0-9 . _ -", CTL_NAME_MAX);
-	if (req->nfds != CTL_RUN_CHANNEL + 1u + (run->policy_file != NULL))
+	if (req->nfds != fd + (run->policy_file != NULL))
 		return ctl_bad(err, "policy_file and its descriptor go together");
 	return 0;
 }
@@ -149,7 +152,7 @@ int ctl_run_decode(const struct ctl_request *req, struct ctl_run *ret, struct ct
 
 	json_object_foreach(req->args, key, value) if (!known_key(key)) return ctl_bad(
 		err, "run: unknown key \"%.40s\"", key);
-	int r = get_policy(req, &run, err);
+	int r = get_policy(req, CTL_RUN_POLICY, &run, err);
 
 	if (r == 0)
 		r = get_names(req->args, &run, err);
@@ -159,6 +162,25 @@ int ctl_run_decode(const struct ctl_request *req, struct ctl_run *ret, struct ct
 		r = get_env(req->args, &run, err);
 	if (r == 0)
 		r = get_tty(req->args, &run, err);
+	if (r == 0)
+		*ret = run;
+	return r;
+}
+
+int ctl_load_decode(const struct ctl_request *req, struct ctl_run *ret, struct ctl_err *err)
+{
+	struct ctl_run run = {0};
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(
+		req->args, key,
+		value) if (strcmp(key, "session") != 0 && strcmp(key, "policy") != 0 &&
+			   strcmp(key, "policy_file") !=
+				   0) return ctl_bad(err, "policy-load: unknown key \"%.40s\"",
+						     key);
+	int r = get_policy(req, CTL_LOAD_POLICY, &run, err);
+
 	if (r == 0)
 		*ret = run;
 	return r;

@@ -72,11 +72,13 @@ static int take_over(struct session *s)
 		return r;
 	if (s->state != SESSION_RUNNING)
 		return -ECANCELED;
-	r = policy_parse_text(s, &err);
-	if (r == 0)
-		r = kern_session_get(s->d->kern, s->cg.id, &k);
+	r = kern_session_get(s->d->kern, s->cg.id, &k);
 	if (r == 0 && s->quarantined) /* the daemon may have died just before it */
 		r = cgroup_freeze(&s->cg, true);
+	if (r == 0)
+		r = load_settle(s, k.policy);
+	if (r == 0)
+		r = policy_parse_text(s, &err);
 	if (r == 0)
 		r = record_open_end(s, false);
 	if (r == 0)
@@ -174,7 +176,7 @@ static void sweep_cgroups(struct daemon *d)
 			kill_leaked(d, e->d_name);
 }
 
-/* Entries of the kernel's maps whose cgroup is gone. */
+/* Entries of the kernel's maps whose cgroup is gone, and rules that nobody has. */
 static void sweep_maps(struct daemon *d)
 {
 	__cleanup_free __u64 *ids = calloc(PF_MAX_SESSIONS, sizeof(*ids));
@@ -187,6 +189,7 @@ static void sweep_maps(struct daemon *d)
 		if (kern_session_drop(d->kern, ids[i]) < 0)
 			log_warn("a stale entry of the kernel's session map stays");
 	}
+	kern_rules_sweep(d->kern);
 }
 
 /* A session that the daemon has, or NULL. */

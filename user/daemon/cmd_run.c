@@ -95,8 +95,7 @@ static int take_user(struct owner *o, const struct passwd *pw)
 	return o->user && o->home ? 0 : -ENOMEM;
 }
 
-/* The identity of the client itself, as it connected. */
-static int be_caller(struct owner *o, const struct conn *c)
+int owner_take_ids(struct owner *o, const struct conn *c)
 {
 	o->uid = c->uid;
 	o->gid = c->gid;
@@ -105,7 +104,14 @@ static int be_caller(struct owner *o, const struct conn *c)
 		return -ENOMEM;
 	memcpy(o->groups, c->groups, c->n_groups * sizeof(gid_t));
 	o->n_groups = c->n_groups;
-	return take_user(o, getpwuid(c->uid));
+	return 0;
+}
+
+static int be_caller(struct owner *o, const struct conn *c)
+{
+	int r = owner_take_ids(o, c);
+
+	return r < 0 ? r : take_user(o, getpwuid(c->uid));
 }
 
 static int be_user(struct owner *o, const char *user)
@@ -133,7 +139,7 @@ static int take_owner(struct session *s, const struct conn *c, const char *user,
 {
 	const struct passwd *pw = user ? getpwnam(user) : NULL;
 
-	s->owner.caller = c->uid;
+	s->owner.caller = s->policy_by = c->uid;
 	s->owner.caller_pid = c->pid;
 	if (user && !pw)
 		return problem(e, ESRCH, "no such user");

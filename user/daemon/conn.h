@@ -43,9 +43,13 @@ size_t conns_queued(const struct daemon *d, uid_t uid);
 /* The end of s is known: answer those who wait for its summary. */
 void conns_summaries(struct session *s);
 
-/* cmd_run.c, cmd_read.c, cmd_kill.c: the handlers. The privilege has been checked. */
+/* cmd_run.c: the identity of the client itself, as it connected. */
+int owner_take_ids(struct owner *o, const struct conn *c) __must_check;
+
+/* cmd_run.c, cmd_read.c, cmd_kill.c, cmd_load.c: the handlers. The privilege has been checked. */
 void cmd_run(struct conn *c, struct ctl_request *req);
 void cmd_kill(struct conn *c, struct session *s, const json_t *args);
+void cmd_policy_load(struct conn *c, struct session *s, struct ctl_request *req);
 void cmd_summary(struct conn *c, struct session *s, const json_t *args);
 void cmd_ps(struct conn *c, const json_t *args);
 void cmd_why(struct conn *c, struct session *s);

@@ -26,6 +26,7 @@ static void conn_free(struct conn *c)
 	list_for_each (pos, &c->d->sessions) {
 		struct session *s = list_entry(pos, struct session, node);
 
+		load_forget_client(s, c);
 		if (s->reply != c)
 			continue;
 		s->reply = NULL;
@@ -134,6 +135,8 @@ static void run_on_session(struct conn *c, struct ctl_request *req)
 		cmd_kill(c, s, req->args);
 	else if (req->cmd == CTL_LOGS)
 		cmd_records(c, s, req->args);
+	else if (req->cmd == CTL_POLICY_LOAD)
+		cmd_policy_load(c, s, req);
 	else
 		cmd_why(c, s);
 }
@@ -160,6 +163,7 @@ static void run_plain(struct conn *c, struct ctl_request *req)
 	case CTL_KILL:
 	case CTL_LOGS:
 	case CTL_WHY:
+	case CTL_POLICY_LOAD:
 	case CTL_CMD_MAX:
 		conn_error(c, ENOSYS, "not a command of its own");
 		break;

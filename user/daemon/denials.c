@@ -80,13 +80,22 @@ json_t *denial_record(const struct session *s, const struct pf_event *ev)
 		pf_kind_name(ev->kind));
 }
 
-/* The path that a rule's number stands for; NULL: built in. */
+static const char *path_in(const struct policy_rules *rules, uint32_t id)
+{
+	for (size_t i = 0; i < rules->n; i++)
+		if (rules->v[i].id == id)
+			return rules->v[i].path;
+	return NULL;
+}
+
+/* The path that a rule's number stands for; NULL: built in, or of an earlier policy. */
 static const char *rule_path(const struct session *s, uint32_t id)
 {
-	for (size_t i = 0; id > 0 && i < s->rules.n; i++)
-		if (s->rules.v[i].id == id)
-			return s->rules.v[i].path;
-	return NULL;
+	if (id == 0)
+		return NULL;
+	const char *path = path_in(&s->rules, id);
+
+	return path ? path : path_in(&s->old_rules, id);
 }
 
 static json_t *explain_statement(const json_t *record)

@@ -26,7 +26,7 @@
  */
 #define GATE_GRACE_MS 1500
 
-/* What pinfold-init wrote: "exited 0", "signal 9", "hangup"; NULL: nothing. */
+/* What pinfold-init wrote: "exited 0", "signal 9", "hangup", "rules"; NULL: nothing. */
 static char *read_end(const struct session *s)
 {
 	char text[64]; /* the longest is "exited 255" */
@@ -42,6 +42,8 @@ static char *read_end(const struct session *s)
 	if (sscanf(text, "signal %d", &value) == 1)
 		return asprintf(&reason, "killed by SIG%s", sigabbrev_np(value)) < 0 ? NULL
 										     : reason;
+	if (strcmp(text, "rules\n") == 0)
+		return strdup("its pid 1 could not hold the rules of the policy that was loaded");
 	return strdup("its terminal, or the pinfold that ran it, went away");
 }
 
@@ -121,6 +123,7 @@ static void finish(struct session *s)
 	ring_drain(s->d);
 	session_read_stats(s);
 	find_reason(s);
+	load_free(s);
 	gate_stop(s);
 	clean_up(s);
 	tell_end(s);
@@ -166,6 +169,7 @@ void session_end(struct session *s)
 	alarm_free(&s->gate.again);
 	alarm_free(&s->why_again);
 	resolve_stop(s);
+	load_abort(s);
 	watch_free(&s->init_death);
 	channel_free(&s->init);
 	/* Of a start that failed before pid 1 had them; whoever reads the other end waits. */

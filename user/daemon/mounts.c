@@ -188,3 +188,44 @@ void mounts_free(struct mount_list *m)
 	free(m->v);
 	m->v = NULL;
 }
+
+/* A path of p that is bound and not among binds. */
+static const struct policy_item *unbound(const struct policy *p, const json_t *binds)
+{
+	const struct policy_list *lists[] = {&p->read, &p->write, &p->exec};
+
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		for (size_t j = 0; j < lists[i]->n; j++)
+			if (is_bind(lists[i]->items[j].text) &&
+			    !list_has(binds, lists[i]->items[j].text))
+				return &lists[i]->items[j];
+	return NULL;
+}
+
+static int mount_error(struct policy_err *err, struct policy_mark mark, const char *path,
+		       const char *what)
+{
+	err->line = mark.line;
+	err->column = mark.column;
+	err->code = POLICY_E_CHANGE;
+	(void)snprintf(err->text, sizeof(err->text),
+		       "files: %.200s %s, and what is seen below /tmp, /var/tmp, /run and "
+		       "/dev/shm was mounted when the session started: start a new session",
+		       path, what);
+	return -EINVAL;
+}
+
+int mounts_check_change(const struct policy *old, const struct policy *new, struct policy_err *err)
+{
+	json_t *before = mounts_binds(old), *after = mounts_binds(new);
+	const struct policy_item *item;
+	int r = before && after ? 0 : -ENOMEM;
+
+	if (r == 0 && (item = unbound(new, before)))
+		r = mount_error(err, item->mark, item->text, "is new");
+	if (r == 0 && (item = unbound(old, after)))
+		r = mount_error(err, (struct policy_mark){0}, item->text, "is missing");
+	json_decref(before);
+	json_decref(after);
+	return r;
+}

@@ -22,4 +22,11 @@ void mounts_free(struct mount_list *m);
 /* Paths that a policy names below directories that each session has its own of: array of text. */
 json_t *mounts_binds(const struct policy *p);
 
+/*
+ * A live session has the mounts that it was started with: -EINVAL and *err when new names other
+ * paths of that kind than old.
+ */
+int mounts_check_change(const struct policy *old, const struct policy *new,
+			struct policy_err *err) __must_check;
+
 #endif

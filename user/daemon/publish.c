@@ -210,16 +210,13 @@ int publish_upstreams(struct session *s)
 	return r;
 }
 
-static int publish_entries(struct session *s, const struct policy_entries *entries)
+static int publish_with(struct session *s, const struct kern_rule *rules, size_t n)
 {
-	__cleanup_free struct kern_rule *rules = calloc(entries->n + 1, sizeof(*rules));
 	struct endpoint_list ends = {0}, ups = {0};
-	int r = rules ? make_endpoints(s, &ends) : -ENOMEM;
+	int r = make_endpoints(s, &ends);
 
 	if (r == 0)
 		r = make_upstreams(s, &ups);
-	for (size_t i = 0; rules && i < entries->n; i++)
-		rules[i] = (struct kern_rule){entries->v[i].key, entries->v[i].value};
 	struct kern_session k = {
 		.id = s->cg.id,
 		.agent_cgroup = s->cg.agent_id,
@@ -228,7 +225,7 @@ static int publish_entries(struct session *s, const struct policy_entries *entri
 		.own_fs = s->own_fs,
 		.n_own_fs = s->n_own_fs,
 		.rules = rules,
-		.n_rules = entries->n,
+		.n_rules = n,
 		.endpoints = ends.v,
 		.n_endpoints = ends.n,
 		.upstreams = ups.v,
@@ -243,10 +240,30 @@ static int publish_entries(struct session *s, const struct policy_entries *entri
 	return r;
 }
 
-int publish(struct session *s, struct policy_err *err)
+int publish_rules(const struct session *s, struct kern_rule **ret, size_t *ret_n,
+		  struct policy_err *err)
 {
 	__cleanup_policy_entries struct policy_entries entries = {0};
 	int r = policy_entries(&s->rules, s->found, &entries, err);
 
-	return r < 0 ? r : publish_entries(s, &entries);
+	if (r < 0)
+		return r;
+	struct kern_rule *rules = calloc(entries.n + 1, sizeof(*rules));
+
+	if (!rules)
+		return -ENOMEM;
+	for (size_t i = 0; i < entries.n; i++)
+		rules[i] = (struct kern_rule){entries.v[i].key, entries.v[i].value};
+	*ret = rules;
+	*ret_n = entries.n;
+	return 0;
+}
+
+int publish(struct session *s, struct policy_err *err)
+{
+	__cleanup_free struct kern_rule *rules = NULL;
+	size_t n;
+	int r = publish_rules(s, &rules, &n, err);
+
+	return r < 0 ? r : publish_with(s, rules, n);
 }

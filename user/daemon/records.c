@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "base/fd.h"
+#include "base/hold.h"
 #include "base/log.h"
 #include "daemon/session.h"
 
@@ -48,24 +49,38 @@ static json_t *rule_list(const struct session *s)
 	return list;
 }
 
+json_t *record_policy(const struct session *s)
+{
+	return json_pack("{s:s?, s:s?, s:s?, s:s, s:b, s:b, s:I, s:I, s:o}", "policy_name",
+			 s->policy_name, "policy_file", s->policy_file, "policy_text",
+			 s->policy_text, "policy_sha256", s->policy_hash, "installed", s->installed,
+			 "trusted", s->trusted, "policy_by", (json_int_t)s->policy_by, "hold_slot",
+			 (json_int_t)s->hold_slot, "rules", rule_list(s));
+}
+
+static json_t *describe_session(const struct session *s)
+{
+	return json_pack(
+		"{s:i, s:s, s:s?, s:b, s:O?, s:s?, s:I, s:I, s:s?, s:O?, s:o, s:b, s:b, s:o*}", "v",
+		RECORD_VERSION, "id", s->id, "name", s->name, "running", s->state >= SESSION_EXEC,
+		"command", s->command, "started", s->started, "init", (json_int_t)s->init_pid,
+		"gate", (json_int_t)s->gate.pid, "ca_pem", s->gate.ca_pem, "addresses",
+		s->addresses, "probe", probe_counts(s), "quarantined", s->quarantined, "thaw",
+		s->thaw, "next", load_describe(s));
+}
+
 static json_t *describe(const struct session *s)
 {
-	json_t *o = json_pack("{s:i, s:s, s:s?, s:b, s:s?, s:s?, s:s?, s:s, s:b, s:b, s:O?, s:s?, "
-			      "s:I, s:I, s:s?, s:O?, s:o, s:b, s:o}",
-			      "v", RECORD_VERSION, "id", s->id, "name", s->name, "running",
-			      s->state >= SESSION_EXEC, "policy_name", s->policy_name,
-			      "policy_file", s->policy_file, "policy_text", s->policy_text,
-			      "policy_sha256", s->policy_hash, "installed", s->installed, "trusted",
-			      s->trusted, "command", s->command, "started", s->started, "init",
-			      (json_int_t)s->init_pid, "gate", (json_int_t)s->gate.pid, "ca_pem",
-			      s->gate.ca_pem, "addresses", s->addresses, "probe", probe_counts(s),
-			      "quarantined", s->quarantined, "rules", rule_list(s));
+	json_t *o = describe_session(s), *policy = record_policy(s);
 	json_t *owner = json_pack(
 		"{s:I, s:I, s:I, s:I, s:s, s:s}", "uid", (json_int_t)s->owner.uid, "gid",
 		(json_int_t)s->owner.gid, "caller", (json_int_t)s->owner.caller, "caller_pid",
 		(json_int_t)s->owner.caller_pid, "user", s->owner.user, "home", s->owner.home);
 
-	if (!o || !owner || json_object_set_new(o, "owner", owner) < 0) {
+	int r = o && policy ? json_object_update(o, policy) : -1;
+
+	json_decref(policy);
+	if (!owner || r < 0 || json_object_set_new(o, "owner", owner) < 0) {
 		json_decref(o);
 		return NULL;
 	}
@@ -184,6 +199,24 @@ static int take_owner(struct session *s, const json_t *o)
 	return s->owner.user && s->owner.home ? 0 : -EINVAL;
 }
 
+int record_take_policy(struct session *s, const json_t *o)
+{
+	const json_t *by = json_object_get(o, "policy_by");
+
+	s->policy_name = copy(o, "policy_name");
+	s->policy_file = copy(o, "policy_file");
+	s->policy_text = copy(o, "policy_text");
+	s->trusted = json_is_true(json_object_get(o, "trusted"));
+	s->installed = json_is_true(json_object_get(o, "installed"));
+	(void)snprintf(s->policy_hash, sizeof(s->policy_hash), "%s", ctl_str(o, "policy_sha256"));
+	/* Of an earlier version, which could not load another one: from the start. */
+	s->policy_by = by ? (uid_t)json_integer_value(by) : s->owner.caller;
+	s->hold_slot = (unsigned)json_integer_value(json_object_get(o, "hold_slot"));
+	if (!s->policy_text || s->hold_slot >= HOLD_SLOTS)
+		return -EINVAL;
+	return take_rules(s, json_object_get(o, "rules"));
+}
+
 static int take_record(struct session *s, json_t *o, const char *id)
 {
 	const char *own = json_string_value(json_object_get(o, "id"));
@@ -193,28 +226,24 @@ static int take_record(struct session *s, json_t *o, const char *id)
 		return -EINVAL;
 	memcpy(s->id, id, SESSION_ID_LEN + 1);
 	s->name = copy(o, "name");
-	s->policy_name = copy(o, "policy_name");
-	s->policy_file = copy(o, "policy_file");
-	s->policy_text = copy(o, "policy_text");
 	s->started = copy(o, "started");
 	s->gate.ca_pem = copy(o, "ca_pem");
-	s->trusted = json_is_true(json_object_get(o, "trusted"));
-	s->installed = json_is_true(json_object_get(o, "installed"));
-	(void)snprintf(s->policy_hash, sizeof(s->policy_hash), "%s", ctl_str(o, "policy_sha256"));
 	s->command = json_incref(json_object_get(o, "command"));
 	s->addresses = json_incref(json_object_get(o, "addresses"));
 	s->init_pid = (pid_t)json_integer_value(json_object_get(o, "init"));
 	s->gate.pid = (pid_t)json_integer_value(json_object_get(o, "gate"));
 	s->state = json_is_true(json_object_get(o, "running")) ? SESSION_RUNNING : SESSION_BUILDING;
-	s->quarantined = json_is_true(json_object_get(o, "quarantined"));
-	s->marks = KERN_MARKS_ALL;
 	const json_t *probe = json_object_get(o, "probe");
 
 	for (size_t i = 0; i < PF_CLASS_MAX; i++)
 		s->probe_stats.denied[i] = (__u64)json_integer_value(json_array_get(probe, i));
-	int r = take_rules(s, json_object_get(o, "rules"));
+	s->quarantined = json_is_true(json_object_get(o, "quarantined"));
+	s->thaw = json_is_true(json_object_get(o, "thaw"));
+	s->next = json_incref(json_object_get(o, "next"));
+	s->marks = KERN_MARKS_ALL;
+	int r = take_owner(s, json_object_get(o, "owner"));
 
-	return r < 0 ? r : take_owner(s, json_object_get(o, "owner"));
+	return r < 0 ? r : record_take_policy(s, o);
 }
 
 int record_read(struct daemon *d, const char *id, struct session **ret)

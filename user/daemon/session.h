@@ -73,21 +73,31 @@ struct session {
 	struct daemon *d;
 	enum session_state state;
 	char id[SESSION_ID_LEN + 1];
-	char *name;	   /* owned, NULL: none */
-	char *policy_name; /* owned: what the policy is called in errors and lists */
-	char *policy_file; /* owned, NULL: unknown; for errors with a place */
-	char *policy_text; /* owned: to make the gate anew after a restart */
-	bool trusted;	   /* root owns the policy, or brought it */
-	bool installed;	   /* it is one of POLICIES_DIR: nobody else's can call itself so */
+	char *name;	    /* owned, NULL: none */
+	char *policy_name;  /* owned: what the policy is called in errors and lists */
+	char *policy_file;  /* owned, NULL: unknown; for errors with a place */
+	char *policy_text;  /* owned: to make the gate anew after a restart */
+	bool trusted;	    /* root owns the policy, or brought it */
+	bool installed;	    /* it is one of POLICIES_DIR: nobody else's can call itself so */
+	uid_t policy_by;    /* who asked for it */
+	unsigned hold_slot; /* where pid 1 holds what it was loaded with (base/hold.h) */
 	char policy_hash[2 * POLICY_HASH_LEN + 1]; /* of the text, in hexadecimal */
 	struct owner owner;
 	struct policy *policy;
 	struct policy_rules rules;
-	struct policy_found *found; /* owned, rules.n of them */
-	json_t *request;	    /* args of `run`, for the start only */
-	json_t *command;	    /* argv */
-	char *started;		    /* owned: RFC 3339 */
+	struct policy_found *found;    /* owned, rules.n of them */
+	struct policy_rules old_rules; /* of the policy before: their denials may be under way */
+	json_t *request;	       /* args of `run`, for the start only */
+	json_t *command;	       /* argv */
+	char *started;		       /* owned: RFC 3339 */
 	struct cgroup cg;
+
+	struct load *load; /* NULL: no other policy is being loaded */
+	bool thaw;	   /* it stands still for that alone */
+	uid_t load_uid;	   /* who asked for the last one, and when */
+	uint64_t load_ms;
+	const struct session *live; /* of a draft (load.c): whose policy this is to become */
+	json_t *next; /* of a record: the policy that was being loaded when a daemon died */
 
 	int fds[CTL_FDS_MAX]; /* of the request, until pinfold-init has them */
 	struct channel *init;
@@ -123,6 +133,8 @@ struct session {
 /* sessions.c: the objects. */
 struct session *session_new(struct daemon *d); /* with a new id; NULL: no memory */
 void session_free(struct session *s);
+/* Forget its policy, and what was made of it. */
+void session_free_policy(struct session *s);
 struct session *session_find(struct daemon *d, const char *id_or_name);
 struct session *session_by_cgroup(struct daemon *d, uint64_t id);
 /* The caller's newest, ended ones included. */
@@ -160,6 +172,9 @@ int publish_take_marks(struct session *s, const json_t *results, char why[TEXT_M
 /* Delete what the kernel has of them, when whoever opens the paths is dead. */
 void publish_drop_marks(struct session *s);
 int publish(struct session *s, struct policy_err *err) __must_check;
+/* The rules of s as the kernel wants them; the caller frees *ret. */
+int publish_rules(const struct session *s, struct kern_rule **ret, size_t *ret_n,
+		  struct policy_err *err) __must_check;
 /* Where the gate of s may connect, from s->addresses; the caller frees. */
 int publish_upstreams(struct session *s) __must_check;
 
@@ -192,6 +207,27 @@ int policy_identify(const struct session *s, json_t *o);
 int policy_load(struct session *s, const struct ctl_run *run, struct start_error *e) __must_check;
 int policy_parse_text(struct session *s, struct policy_err *err) __must_check;
 
+/*
+ * cmd_load.c, load.c: another policy for a live session. The request is cmd_policy_load() of
+ * conn.h.
+ *
+ * Tell why there is no other policy: the log, and c (NULL: nobody).
+ */
+void load_refuse(struct session *s, struct conn *c, uid_t uid, const struct start_error *e);
+/* *e gets the error and its place in the draft's policy; returns the negative errno. */
+int load_policy_error(const struct session *draft, const struct policy_err *err,
+		      struct start_error *e);
+/* Give s the policy of draft, and c the answer. Takes over draft. */
+void load_begin(struct conn *c, struct session *s, struct session *draft);
+/* The session ends, and so does what is being loaded into it. */
+void load_abort(struct session *s);
+void load_free(struct session *s);
+void load_forget_client(struct session *s, const struct conn *c);
+/* For the record: the policy that will be in force should pf_session.policy say so; NULL: none. */
+json_t *load_describe(const struct session *s);
+/* After a restart: take what an earlier daemon was loading, if it came as far as the kernel. */
+int load_settle(struct session *s, uint32_t policy_in_force) __must_check;
+
 /* secrets.c: the password of a database: owned by the caller, to be wiped. */
 int secret_read(const struct policy_secret *secret, char **ret, char why[TEXT_MAX]) __must_check;
 void secret_free(char *secret);
@@ -203,6 +239,9 @@ int record_write(const struct session *s) __must_check;
 void record_remove(const struct session *s);
 int record_open_end(struct session *s, bool make) __must_check;
 int record_read(struct daemon *d, const char *id, struct session **ret) __must_check;
+/* Only the policy of s, as a part of its record, and back into an s that has none. */
+json_t *record_policy(const struct session *s);
+int record_take_policy(struct session *s, const json_t *o) __must_check;
 /* The file of s->counts: read, or made. */
 int counts_open(struct session *s) __must_check;
 void counts_write(const struct session *s);

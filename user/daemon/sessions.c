@@ -50,6 +50,19 @@ struct session *session_new(struct daemon *d)
 	return s;
 }
 
+void session_free_policy(struct session *s)
+{
+	policy_rules_free(&s->rules);
+	policy_free(s->policy);
+	free(s->found);
+	free(s->policy_text);
+	free(s->policy_name);
+	free(s->policy_file);
+	s->policy = NULL;
+	s->found = NULL;
+	s->policy_text = s->policy_name = s->policy_file = NULL;
+}
+
 static void free_start(struct session *s)
 {
 	close_aside(s->d, s->owner.caller, s->fds, CTL_FDS_MAX);
@@ -57,10 +70,9 @@ static void free_start(struct session *s)
 	json_decref(s->own);
 	json_decref(s->homes);
 	json_decref(s->addresses);
-	policy_rules_free(&s->rules);
-	policy_free(s->policy);
-	free(s->found);
-	free(s->policy_text);
+	json_decref(s->next);
+	session_free_policy(s);
+	policy_rules_free(&s->old_rules);
 	free(s->gate.ca_pem);
 }
 
@@ -69,6 +81,7 @@ void session_free(struct session *s)
 	if (!s)
 		return;
 	list_del(&s->node);
+	load_free(s);
 	gate_stop(s);
 	resolve_stop(s);
 	channel_free(&s->init);
@@ -88,8 +101,6 @@ void session_free(struct session *s)
 	free(s->owner.user);
 	free(s->owner.home);
 	free(s->name);
-	free(s->policy_name);
-	free(s->policy_file);
 	free(s->started);
 	free(s->reason);
 	free(s);

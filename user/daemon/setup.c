@@ -235,11 +235,43 @@ static json_t *own_paths(const struct session *s)
 	return paths;
 }
 
+static bool is_in(const struct policy_list *list, const char *path)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		const char *tree = list->items[i].text;
+		size_t len = strcmp(tree, "/") == 0 ? 0 : strlen(tree);
+
+		if (strncmp(path, tree, len) == 0 && (path[len] == '/' || path[len] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Which symbolic links may lead to a rule (init.h, marks_make). In a live session the agent may
+ * have put them there, under this policy or an earlier one, and by other names than the policy has
+ * for them: a path that gives rights, or leads to names and has the rights that hold there anyway,
+ * is then followed over those in the root directory only, unless it is the agent's. One that takes
+ * rights away may lead anywhere.
+ */
+static const char *links_to(const struct session *s, const struct policy_rule *rule)
+{
+	if (rule->rights & PF_R_WRITE)
+		return "none";
+	if (!s->live || (rule->rights == 0 && !rule->step))
+		return "any";
+	const char *root = rule->step ? rule->path : "/";
+
+	if (is_in(&s->policy->write, root) || is_in(&s->live->policy->write, root))
+		return "none";
+	return "top";
+}
+
 json_t *setup_mark(struct session *s, struct policy_err *err)
 {
 	if (make_rules(s, err) < 0)
 		return NULL;
-	json_t *paths = json_array(), *plain = json_array();
+	json_t *paths = json_array(), *links = json_array();
 	int r = 0;
 
 	s->marks = s->rules.n + json_array_size(s->own);
@@ -248,13 +280,13 @@ json_t *setup_mark(struct session *s, struct policy_err *err)
 
 		r = json_array_append_new(paths, json_string(rule->path));
 		if (r == 0)
-			r = json_array_append_new(plain, json_boolean(rule->rights & PF_R_WRITE));
+			r = json_array_append_new(links, json_string(links_to(s, rule)));
 	}
 	if (r < 0) {
 		json_decref(paths);
-		json_decref(plain);
+		json_decref(links);
 		return NULL;
 	}
-	return json_pack("{s:{s:o, s:o, s:o, s:b}}", "mark", "paths", paths, "plain", plain, "own",
+	return json_pack("{s:{s:o, s:o, s:o, s:b}}", "mark", "paths", paths, "links", links, "own",
 			 own_paths(s), "as_caller", !s->trusted);
 }

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "base/cleanup.h"
+#include "base/hold.h"
 
 /* The descriptors that pinfold-init is started with, and nothing else is open. */
 enum {
@@ -20,6 +21,13 @@ enum {
 	INIT_FD_STDIO = 5,  /* the caller's stdin, stdout, stderr: 5, 6, 7 */
 	INIT_FD_PROBE = 8,  /* pinfold-probe, opened for reading */
 	INIT_FD_END = 9,    /* file that takes the end of the command: "exited N" or "signal N" */
+			    /* Two more it makes itself: base/hold.h. */
+};
+
+/* Those of "pinfold-init marks" besides INIT_FD_DAEMON. */
+enum {
+	MARKER_FD_MNT = 4,  /* the session's mount namespace */
+	MARKER_FD_HOLD = 5, /* HOLD_FD_IN of its pid 1 */
 };
 
 /* Longest message from pinfoldd, and from the CLI. */
@@ -57,6 +65,8 @@ struct setup {
 };
 
 int setup_parse(json_t *msg, struct setup *s) __must_check;
+/* Only who asks, {"caller":{"uid":..,"gid":..,"groups":[..]}}: for priv_borrow(). */
+int setup_parse_caller(json_t *msg, struct setup *s) __must_check;
 void setup_free(struct setup *s);
 #define __cleanup_setup __cleanup(setup_free)
 
@@ -95,15 +105,31 @@ int bounded(void (*work)(void *arg), void *arg, const volatile size_t *progress)
 /* homes.c: the names in /home, as a JSON array; NULL with a text in f. */
 json_t *homes_list(struct failure *f);
 
+/* hold.c: descriptors of rules, in base/hold.h's words. */
+struct held {
+	int *v; /* owned, the descriptors too */
+	size_t n;
+};
+/* Pid 1, before it opens anything else: make HOLD_FD_IN and HOLD_FD_OUT. */
+int hold_open(void) __must_check;
+int hold_send(int sock, unsigned slot, const int *fds, size_t n) __must_check;
+/* Take one message in. On an error a descriptor may be lost, so that the session must end. */
+int hold_recv(struct held slots[HOLD_SLOTS]) __must_check;
+
 /*
- * marks.c: open the rule paths of {"paths":[..],"own":[..],"as_caller":b} in order, so that the
- * kernel notes who they are, and hold them for as long as the session lives. as_caller: the first
- * list with the rights of the caller. The reply has, for each path, 0 or a positive errno, which is
- * ETIMEDOUT where a file system did not answer; or -1: opened, and it is a directory that does not
- * tell names apart by case alone.
+ * marks.c: open the rule paths of {"paths":[..],"links":[..],"own":[..],"as_caller":b} in order, so
+ * that the kernel notes who they are; they stay open. as_caller: the first list with the rights of
+ * the caller. links tells for each path which symbolic links may be on the way: "none", "top" (only
+ * in the root directory) or "any". proc is a directory of procfs that shows this process. The reply
+ * has, for each path, 0 or a positive errno, which is ETIMEDOUT where a file system did not answer;
+ * or -1: opened, and it is a directory that does not tell names apart by case alone. ret_held
+ * (NULL: not wanted) gets the descriptors.
  */
-int marks_make(const json_t *mark, const struct setup *s, json_t **ret_results,
-	       struct failure *f) __must_check;
+int marks_make(const json_t *mark, const struct setup *s, int proc, struct held *ret_held,
+	       json_t **ret_results, struct failure *f) __must_check;
+
+/* marker.c: all of "pinfold-init marks"; returns its exit status. */
+int marker_main(void);
 
 /* priv.c: identities and capabilities. */
 int priv_borrow(const struct setup *s) __must_check; /* act with the caller's rights ... */

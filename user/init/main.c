@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,8 +20,9 @@
 
 #include "base/core.h"
 
-/* Descriptors that pid 1 holds at most: one per rule, and a few. */
-#define INIT_FILES_MAX 8192
+/* Descriptors that pid 1 holds at most: one per rule, of the start, of the policy that was loaded
+ * and of the one that is being loaded, and a few. */
+#define INIT_FILES_MAX (3 * 8192)
 
 int fail(struct failure *f, int err, const char *fmt, ...)
 {
@@ -60,7 +62,9 @@ static int harden(struct failure *f)
 	for (int fd = INIT_FD_DAEMON; fd <= INIT_FD_END; fd++)
 		if (ioctl(fd, FIOCLEX) < 0)
 			return fail(f, errno, "descriptor %d is missing", fd);
-	return 0;
+	int r = hold_open();
+
+	return r < 0 ? fail(f, -r, "cannot make a socket: %s", strerror(-r)) : 0;
 }
 
 static int build(const struct setup *s, struct failure *f)
@@ -81,11 +85,12 @@ static int build(const struct setup *s, struct failure *f)
 static int answer_marks(const struct setup *s, json_t **ret_go, struct failure *f)
 {
 	json_t *msg = NULL, *results = NULL;
-	int r = msg_recv(INIT_FD_DAEMON, INIT_MSG_MAX, &msg);
+	__cleanup_fd int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = proc < 0 ? -errno : msg_recv(INIT_FD_DAEMON, INIT_MSG_MAX, &msg);
 
 	if (r < 0)
 		return r;
-	r = marks_make(json_object_get(msg, "mark"), s, &results, f);
+	r = marks_make(json_object_get(msg, "mark"), s, proc, NULL, &results, f);
 	json_decref(msg);
 	if (r == 0)
 		r = msg_send(INIT_FD_DAEMON, json_pack("{s:o}", "marked", results));
@@ -177,8 +182,10 @@ static void tell_started(void)
 		close(fd);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc == 2 && strcmp(argv[1], "marks") == 0)
+		return marker_main();
 	struct failure f = {.code = RUN_EXIT_PINFOLD};
 	__cleanup_setup struct setup s = {0};
 	struct pty pty = {-1, -1};

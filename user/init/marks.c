@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rule paths become file identities: the kernel notes the inode of every file that pid 1 opens
- * (pf_marks). The descriptors are held until the session ends, since an inode that is evicted may
+ * (pf_marks). The descriptors are held for as long as the rules, since an inode that is evicted may
  * come back under another number. A path whose file system does not answer has no mark.
  */
 #include "init/init.h"
@@ -29,20 +29,23 @@
 #endif
 
 /*
- * One path, in memory that is shared with the child that opens it. plain: no symbolic link on the
- * way. What a session may write it may also fill with links, which would lead the rules of a later
- * session astray; and the session's own filesystems are where they were mounted.
+ * Symbolic links that may be on the way. What a session may write it may also fill with links,
+ * which would lead the rules of a later session astray, or those that are loaded while it lives.
  */
+enum links { LINKS_NONE, LINKS_TOP, LINKS_ANY };
+
+/* One path, in memory that is shared with the child that opens it. */
 struct slot {
 	int held;  /* descriptor, negative: none yet */
 	int error; /* positive errno; ETIMEDOUT: not to be tried again */
-	bool plain;
+	enum links links;
 	bool folds; /* names, in this directory */
 };
 
 /* A child works through all of them; after one that hangs, another child does, from the start. */
 struct job {
 	const struct setup *s;
+	int proc;	      /* directory of procfs */
 	const char **paths;   /* owned array of borrowed strings */
 	size_t n, n_borrowed; /* the first of them with the caller's rights */
 	size_t n_own;	      /* the last of them are the session's own filesystems */
@@ -71,10 +74,31 @@ static bool folds_names(int dir)
 	return ioctl(dir, FS_IOC_GETFLAGS, &flags) == 0 && flags & FS_CASEFOLD_FL;
 }
 
+/* Without the link that the first name of path may be, as /lib to usr/lib; -ELOOP: it is none. */
+static int hold_below_link(const char *path)
+{
+	char link[64], name[64], *real; /* such names are short; longer ones are none of them */
+	const char *rest = strchrnul(path + 1, '/');
+	int len = snprintf(name, sizeof(name), "%.*s", (int)(rest - path), path);
+	ssize_t n = len < (int)sizeof(name) ? readlink(name, link, sizeof(link)) : -1;
+
+	if (n < 0 || (size_t)n == sizeof(link))
+		return -ELOOP;
+	link[n] = '\0';
+	if (asprintf(&real, "%s%s%s", link[0] == '/' ? "" : "/", link, rest) < 0)
+		return -ENOMEM;
+	int fd = path_hold(real, true);
+
+	free(real);
+	return fd;
+}
+
 static int hold_once(struct slot *slot, const char *path)
 {
 	if (slot->held < 0)
-		slot->held = path_hold(path, slot->plain);
+		slot->held = path_hold(path, slot->links != LINKS_ANY);
+	if (slot->held == -ELOOP && slot->links == LINKS_TOP)
+		slot->held = hold_below_link(path);
 	return slot->held < 0 ? slot->held : 0;
 }
 
@@ -93,11 +117,12 @@ static int set_number(size_t i)
  * Open path number i for holding, then once more for the mark. Returns 0 when the mark was made.
  * Devices and sockets have no mark: opening them may act.
  */
-static int mark_one(struct slot *slot, size_t i, const char *path)
+static int mark_one(const struct job *j, size_t i)
 {
+	struct slot *slot = &j->slots[i];
 	struct stat st;
-	char self[64]; /* "/proc/self/fd/" and an int */
-	int r = hold_once(slot, path);
+	char self[32]; /* "self/fd/" and an int */
+	int r = hold_once(slot, j->paths[i]);
 
 	if (r == 0)
 		r = set_number(i);
@@ -108,8 +133,8 @@ static int mark_one(struct slot *slot, size_t i, const char *path)
 		return -errno;
 	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
 		return -ENODEV;
-	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", slot->held);
-	__cleanup_fd int fd = open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	(void)snprintf(self, sizeof(self), "self/fd/%d", slot->held);
+	__cleanup_fd int fd = openat(j->proc, self, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0)
 		return -errno;
@@ -129,7 +154,7 @@ static void mark_all(void *arg)
 			_exit(1);
 		*j->at = i;
 		if (j->slots[i].error != ETIMEDOUT)
-			j->slots[i].error = -mark_one(&j->slots[i], i, j->paths[i]);
+			j->slots[i].error = -mark_one(j, i);
 	}
 }
 
@@ -151,8 +176,18 @@ static int run(struct job *j, struct failure *f)
 	}
 }
 
-/* plain NULL: all of them are. */
-static int add(struct job *j, const json_t *paths, const json_t *plain)
+/* In words that pinfoldd knows. */
+static enum links links_of(const json_t *word)
+{
+	const char *text = json_string_value(word);
+
+	if (text && strcmp(text, "any") == 0)
+		return LINKS_ANY;
+	return text && strcmp(text, "top") == 0 ? LINKS_TOP : LINKS_NONE;
+}
+
+/* links NULL: none. */
+static int add(struct job *j, const json_t *paths, const json_t *links)
 {
 	size_t i;
 	json_t *path;
@@ -160,8 +195,8 @@ static int add(struct job *j, const json_t *paths, const json_t *plain)
 	json_array_foreach((json_t *)paths, i, path)
 	{
 		j->paths[j->n] = json_string_value(path);
-		j->slots[j->n] = (struct slot){
-			.held = -1, .plain = !plain || json_is_true(json_array_get(plain, i))};
+		j->slots[j->n] =
+			(struct slot){.held = -1, .links = links_of(json_array_get(links, i))};
 		if (!j->paths[j->n++])
 			return -EBADMSG;
 	}
@@ -183,7 +218,7 @@ static int job_make(struct job *j, const json_t *mark)
 		return -ENOMEM;
 	j->at = shared;
 	j->slots = (struct slot *)((size_t *)shared + 1);
-	int r = add(j, paths, json_object_get(mark, "plain"));
+	int r = add(j, paths, json_object_get(mark, "links"));
 
 	if (json_is_true(json_object_get(mark, "as_caller")))
 		j->n_borrowed = j->n;
@@ -220,15 +255,29 @@ static json_t *results(const struct job *j)
 	return list;
 }
 
-int marks_make(const json_t *mark, const struct setup *s, json_t **ret_results, struct failure *f)
+static int take_held(const struct job *j, struct held *ret)
 {
-	struct job j = {.s = s};
+	ret->v = calloc(j->n + 1, sizeof(*ret->v));
+	if (!ret->v)
+		return -ENOMEM;
+	for (size_t i = 0; i < j->n; i++)
+		if (j->slots[i].held >= 0)
+			ret->v[ret->n++] = j->slots[i].held;
+	return 0;
+}
+
+int marks_make(const json_t *mark, const struct setup *s, int proc, struct held *ret_held,
+	       json_t **ret_results, struct failure *f)
+{
+	struct job j = {.s = s, .proc = proc};
 	int r = job_make(&j, mark);
 
 	if (r == 0)
 		r = run(&j, f);
 	if (r == 0)
 		r = check_own(&j, f);
+	if (r == 0 && ret_held)
+		r = take_held(&j, ret_held);
 	json_t *list = r == 0 ? results(&j) : NULL;
 
 	job_free(&j);

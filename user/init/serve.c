@@ -25,6 +25,7 @@ struct server {
 	const struct pty *pty;
 	pid_t pid;	     /* the command; also its process group */
 	int64_t deadline_ms; /* CLOCK_MONOTONIC; 0 = none */
+	struct held held[HOLD_SLOTS];
 	bool cli_gone;
 	bool ended;
 	int status; /* of waitpid, once ended */
@@ -132,7 +133,8 @@ void serve(const struct setup *s, const struct pty *pty, pid_t pid)
 	sigaddset(&chld, SIGCHLD);
 	__cleanup_fd int sfd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
 	struct pollfd fds[] = {{.fd = sfd, .events = POLLIN},
-			       {.fd = INIT_FD_RUN, .events = POLLIN}};
+			       {.fd = INIT_FD_RUN, .events = POLLIN},
+			       {.fd = HOLD_FD_OUT, .events = POLLIN}};
 
 	/* The command may have ended before the signalfd was there. */
 	for (reap(&sv); !sv.ended; reap(&sv)) {
@@ -143,12 +145,16 @@ void serve(const struct setup *s, const struct pty *pty, pid_t pid)
 			return;
 		}
 		fds[1].fd = sv.cli_gone ? -1 : INIT_FD_RUN;
-		if (poll(fds, 2, wait_ms(&sv)) < 0)
+		if (poll(fds, ARRAY_LEN(fds), wait_ms(&sv)) < 0)
 			continue;
 		if (fds[0].revents && read(sfd, &si, sizeof(si)) < 0)
 			continue;
 		if (fds[1].revents)
 			hear_cli(&sv);
+		if (fds[2].revents && hold_recv(sv.held) < 0) {
+			(void)dprintf(INIT_FD_END, "rules\n");
+			return;
+		}
 	}
 	tell_end(&sv);
 }

@@ -103,6 +103,20 @@ int setup_parse(json_t *msg, struct setup *s)
 	return parse_fields(json_object_get(msg, "setup"), s);
 }
 
+int setup_parse_caller(json_t *msg, struct setup *s)
+{
+	json_int_t uid, gid;
+	json_t *groups;
+
+	s->root = json_incref(msg);
+	if (json_unpack(msg, "{s:{s:I, s:I, s:o}}", "caller", "uid", &uid, "gid", &gid, "groups",
+			&groups) < 0)
+		return -EBADMSG;
+	s->uid = (uid_t)uid;
+	s->gid = (gid_t)gid;
+	return numbers(groups, &s->groups, &s->n_groups);
+}
+
 void setup_free(struct setup *s)
 {
 	free(s->argv);

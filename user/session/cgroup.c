@@ -20,7 +20,7 @@
 /* One file of cgroupfs or procfs. */
 #define FILE_MAX (1024 * 1024)
 
-/* What a gate may use: it is ours, but what it parses is not. */
+/* What a gate may use: it is ours, but what it parses is not. And who opens paths in the marks. */
 #define GATE_MEMORY "536870912"
 #define GATE_TASKS "64"
 
@@ -164,6 +164,15 @@ static int write_cpu(int dir, uint32_t milli)
 	return r == -ENOENT ? 0 : r;
 }
 
+static int limit_ours(int dir)
+{
+	int r = file_write(dir, "memory.max", GATE_MEMORY);
+
+	if (r == 0 || r == -ENOENT)
+		r = file_write(dir, "pids.max", GATE_TASKS);
+	return r == -ENOENT ? 0 : r;
+}
+
 /* The agent's side ends as a whole when it has no memory left; the gate lives on for its log. */
 static int set_limits(const struct cgroup *cg, const struct cgroup_limits *l)
 {
@@ -175,11 +184,7 @@ static int set_limits(const struct cgroup *cg, const struct cgroup_limits *l)
 		r = write_number(cg->agent, "pids.max", l->processes ? l->processes + 1ULL : 0);
 	if (r == 0)
 		r = write_cpu(cg->agent, l->cpu_milli);
-	if (r == 0)
-		r = file_write(cg->gate, "memory.max", GATE_MEMORY);
-	if (r == 0 || r == -ENOENT)
-		r = file_write(cg->gate, "pids.max", GATE_TASKS);
-	return r == -ENOENT ? 0 : r;
+	return r == 0 || r == -ENOENT ? limit_ours(cg->gate) : r;
 }
 
 static int dir_id(int dir, uint64_t *ret)
@@ -293,6 +298,55 @@ int cgroup_freeze(const struct cgroup *cg, bool on)
 	return file_write(cg->agent, "cgroup.freeze", on ? "1" : "0");
 }
 
+int cgroup_is_told(const struct cgroup *cg, bool *ret)
+{
+	__cleanup_free char *text = NULL;
+	int r = file_read(cg->agent, "cgroup.freeze", FILE_MAX, &text, NULL);
+
+	if (r == 0)
+		*ret = text[0] != '0';
+	return r;
+}
+
+int cgroup_marks_make(const struct cgroup *cg)
+{
+	if (mkdirat(cg->dir, PF_CG_MARKS, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	__cleanup_fd int dir = open_dir(cg->dir, PF_CG_MARKS);
+	int r = dir < 0 ? dir : limit_ours(dir);
+
+	return r < 0 ? r : TAKE_FD(dir);
+}
+
+int cgroup_kill_marks(const struct cgroup *cg)
+{
+	int r = cg->dir < 0 ? 0 : file_write(cg->dir, PF_CG_MARKS "/cgroup.kill", "1");
+
+	return r == -ENOENT ? 0 : r;
+}
+
+void cgroup_marks_remove(const struct cgroup *cg)
+{
+	if (cg->dir >= 0)
+		(void)unlinkat(cg->dir, PF_CG_MARKS, AT_REMOVEDIR); /* else it goes with the rest */
+}
+
+int cgroup_events_open(int dir)
+{
+	int fd = openat(dir, "cgroup.events", O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+bool cgroup_events_have(int events, const char *line)
+{
+	char text[256]; /* "populated 0\nfrozen 0\n", and what kernels to come may add */
+	ssize_t n = pread(events, text, sizeof(text) - 1, 0);
+
+	text[n < 0 ? 0 : n] = '\0';
+	return strstr(text, line) != NULL;
+}
+
 bool cgroup_populated(const struct cgroup *cg)
 {
 	__cleanup_free char *text = NULL;
@@ -353,5 +407,7 @@ int cgroup_remove(const char *slice, const char *name)
 
 	if (r == 0)
 		r = remove_dir(own, PF_CG_GATE);
+	if (r == 0)
+		r = remove_dir(own, PF_CG_MARKS);
 	return r < 0 ? r : remove_dir(dir, name);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The cgroups of a session: <slice>/<id>/{agent,gate}. Where the slice is, limits, killing and
- * removing. Functions return 0 or -errno.
+ * The cgroups of a session: <slice>/<id>/{agent,gate,marks}. Where the slice is, limits, killing
+ * and removing. Functions return 0 or -errno.
  */
 #ifndef SESSION_CGROUP_H
 #define SESSION_CGROUP_H
@@ -52,7 +52,24 @@ void cgroup_close(struct cgroup *cg);
 int cgroup_kill(const struct cgroup *cg);
 int cgroup_kill_agent(const struct cgroup *cg);
 int cgroup_kill_gate(const struct cgroup *cg);
+/* The agent's side is told to stand still, or to go on. */
 int cgroup_freeze(const struct cgroup *cg, bool on) __must_check;
+/* Whether it has been told to stand still. */
+int cgroup_is_told(const struct cgroup *cg, bool *ret) __must_check;
+
+/* <id>/marks, made when it is needed: its directory, the caller's. There may be processes in it. */
+int cgroup_marks_make(const struct cgroup *cg) __must_check;
+int cgroup_kill_marks(const struct cgroup *cg);
+/* If it is there and empty. */
+void cgroup_marks_remove(const struct cgroup *cg);
+
+/*
+ * A descriptor of the events of one directory, the caller's: urgent (poll's POLLPRI) at first and
+ * after each change, until they are read.
+ */
+int cgroup_events_open(int dir) __must_check;
+/* Read them: is one of the lines this, as "frozen 1"? */
+bool cgroup_events_have(int events, const char *line);
 /* Whether any process is left in it. */
 bool cgroup_populated(const struct cgroup *cg);
 /* How many processes there are, pid 1 and the gate's among them; unknown is 0. */

@@ -113,7 +113,7 @@ static int become(const struct spawn_plan *plan)
 /* In the child, once it may run. Returns only when it cannot. */
 static int run(const struct spawn_plan *plan)
 {
-	char *argv[] = {(char *)plan->path, NULL}, *env[] = {NULL};
+	char *argv[] = {(char *)plan->path, (char *)plan->arg, NULL}, *env[] = {NULL};
 	int r = 0;
 
 	reset_signals();

@@ -27,6 +27,7 @@ struct spawn_plan {
 	int cgroup;		/* directory to be born in */
 	uint64_t clone_flags;	/* CLONE_NEW* */
 	const char *path;	/* of the program */
+	const char *arg;	/* its only argument; NULL: none */
 	int std[3];		/* its descriptors 0, 1, 2 */
 	int fds[SPAWN_FDS_MAX]; /* its descriptors 3 and up */
 	size_t n_fds;

@@ -19,6 +19,8 @@ import sys
 import unittest
 
 import product
+from load_test import (Load, LoadGap, LoadMoves, LoadTest,  # pylint: disable=unused-import
+                       LoadTrust)
 from product import BASE, Daemon, Session, find, records, run, wait_until
 
 WHY = "/run/pinfold/why.json"
@@ -868,10 +870,11 @@ class Follow(unittest.TestCase):
 def main():
     product.prepare()
     DAEMON.start()
+    LoadTest.daemon = DAEMON
     try:
         suite = unittest.defaultTestLoader.loadTestsFromNames(
             sys.argv[1:] or ["Why", "Adoption", "Policy", "Slice", "End", "Panic", "Caps", "Closing",
-                             "Follow"],
+                             "Follow", "Load", "LoadTrust", "LoadGap", "LoadMoves"],
             sys.modules[__name__])
         result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(suite)
     finally:

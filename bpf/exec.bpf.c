@@ -3,6 +3,7 @@
  * Running code from files: exec, and mappings that are executable or write through to a file.
  * Anonymous executable memory is allowed: interpreters compile into it.
  */
+#include "lib/guard.bpf.h"
 #include "lib/match.bpf.h"
 
 static __always_inline int refuse_exec(const struct pf_label *me, enum pf_hook hook,
@@ -85,7 +86,11 @@ static __always_inline int decide_mmap(struct file *f, __u64 prot, __u64 flags)
 	__u32 want = wanted(prot, flags & MAP_SHARED_BIT);
 	struct pf_label me;
 
-	if (!want || !f || pf_null(f) || !pf_agent(&me) || pf_kernel_internal())
+	if (!want || !f || pf_null(f))
+		return 0;
+	if (!pf_agent(&me))
+		return want & PF_R_WRITE ? pf_guard_mapping(f) : 0;
+	if (pf_kernel_internal())
 		return 0;
 	return decide_map(&me, PF_HOOK_MMAP_FILE, mapped_dentry(f), want);
 }

@@ -3,6 +3,7 @@
  * Files: opening, making, removing, moving and changing them (F rows). Decided on the object of the
  * path, once; what the kernel then does on backing objects of an overlay passes.
  */
+#include "lib/guard.bpf.h"
 #include "lib/match.bpf.h"
 
 #define RENAME_EXCHANGE_BIT 2u
@@ -154,7 +155,7 @@ static __always_inline int decide_change(enum pf_hook hook, struct dentry *d)
 
 	d = pf_untrusted(d);
 	if (!pf_file_subject(&me))
-		return 0;
+		return pf_guard_pin(hook, d);
 	if (me.kind == PF_KIND_GATE)
 		return pf_is_placeless(d, d->d_sb)
 			       ? 0
@@ -169,7 +170,7 @@ static __always_inline int decide_entry(enum pf_hook hook, struct dentry *d)
 
 	d = pf_untrusted(d);
 	if (!pf_file_subject(&me))
-		return 0;
+		return hook == PF_HOOK_PATH_RMDIR ? pf_guard_rmdir(hook, d) : pf_guard_pin(hook, d);
 	if (me.kind == PF_KIND_GATE || d->d_sb->s_magic == CGROUP2_MAGIC)
 		return pf_never(&me, hook, d, PF_REASON_FORBIDDEN, PF_R_WRITE);
 	return pf_check_entry(&me, hook, d);
@@ -195,7 +196,7 @@ static __always_inline int decide_mknod(struct dentry *d, __u32 mode)
 
 	d = pf_untrusted(d);
 	if (!pf_file_subject(&me))
-		return 0;
+		return pf_guard_pin(PF_HOOK_PATH_MKNOD, d);
 	if (type == S_IFCHR || type == S_IFBLK)
 		reason = PF_REASON_DEVICE;
 	else if (mode & (S_ISUID | S_ISGID))
@@ -273,8 +274,11 @@ static __always_inline int decide_rename(struct dentry *from, struct dentry *to,
 
 	from = pf_untrusted(from);
 	to = pf_untrusted(to);
-	if (!pf_file_subject(&me))
-		return 0;
+	if (!pf_file_subject(&me)) {
+		int r = pf_guard_pin(PF_HOOK_PATH_RENAME, from);
+
+		return r ? r : pf_guard_pin(PF_HOOK_PATH_RENAME, to);
+	}
 	if (me.kind == PF_KIND_GATE || from->d_sb->s_magic == CGROUP2_MAGIC)
 		return pf_never(&me, PF_HOOK_PATH_RENAME, from, PF_REASON_FORBIDDEN, flags);
 	return decide_move(&me, from, to, flags);
@@ -296,8 +300,11 @@ static __always_inline int decide_link(struct dentry *from, struct dentry *to)
 
 	from = pf_untrusted(from);
 	to = pf_untrusted(to);
-	if (!pf_file_subject(&me))
-		return 0;
+	if (!pf_file_subject(&me)) {
+		int r = pf_guard_pin(hook, from);
+
+		return r ? r : pf_guard_pin(hook, to);
+	}
 	if (me.kind == PF_KIND_GATE)
 		return pf_never(&me, hook, from, PF_REASON_FORBIDDEN, PF_R_WRITE);
 	pf_law_now(&me, &law);
@@ -336,7 +343,7 @@ static __always_inline int decide_chmod(enum pf_hook hook, struct dentry *d, __u
 	struct pf_label me;
 
 	if (!pf_file_subject(&me))
-		return 0;
+		return pf_guard_pin(hook, d);
 	if (sets_id(d, mode))
 		return pf_never(&me, hook, d, PF_REASON_SETID, mode);
 	return decide_change(hook, d);

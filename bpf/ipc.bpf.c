@@ -3,7 +3,9 @@
  * From a session to what lies outside it: signals, tracing, settings, mounts, namespaces, io_uring
  * identities, performance events. What a session may reach is its own tasks of the same kind.
  */
-#include "lib/subject.bpf.h"
+#include "lib/guard.bpf.h"
+
+#define MS_MOVE_BIT 8192ul
 
 /* Of an access check that nobody asked for by name (ps reading /proc): no record. */
 #define PTRACE_MODE_NOAUDIT_BIT 0x04u
@@ -91,17 +93,49 @@ int BPF_PROG(pf_task_setioprio, struct task_struct *p, int ioprio, int ret)
 	return ret ? ret : decide_setting(p);
 }
 
+/* From a session: never. From outside: not where the pins are. */
+static __always_inline int decide_mount(enum pf_hook hook, __u32 flags, const struct path *path)
+{
+	struct pf_label me;
+
+	if (pf_confined(&me))
+		return pf_refuse_plain(&me, PF_CLASS_FILE, hook, PF_REASON_FORBIDDEN, flags);
+	return pf_guard_mount(hook, (__u64)BPF_CORE_READ(path, mnt)) ? -EPERM : 0;
+}
+
+/* mount(2) tells of a move only where to, and the name of what. */
+static __always_inline int decide_old_mount(const char *dev_name, const struct path *path,
+					    unsigned long flags)
+{
+	static const char bpffs[] = PF_BPFFS;
+	char name[sizeof(bpffs) + 1] = {};
+	int i, r = decide_mount(PF_HOOK_SB_MOUNT, flags, path);
+
+	if (r || !(flags & MS_MOVE_BIT) ||
+	    bpf_probe_read_kernel_str(name, sizeof(name), dev_name) != sizeof(bpffs))
+		return r;
+	for (i = 0; i < (int)sizeof(bpffs); i++)
+		if (name[i] != bpffs[i])
+			return 0;
+	return pf_guard_move(PF_HOOK_SB_MOUNT, (__u64)BPF_CORE_READ(path, mnt)) ? -EPERM : 0;
+}
+
 SEC("lsm/sb_mount")
 int BPF_PROG(pf_sb_mount, const char *dev_name, const struct path *path, const char *type,
 	     unsigned long flags, void *data, int ret)
 {
-	return ret ? ret : decide_forbidden(PF_HOOK_SB_MOUNT, PF_CLASS_FILE, flags);
+	return ret ? ret : decide_old_mount(dev_name, path, flags);
 }
 
 SEC("lsm/move_mount")
 int BPF_PROG(pf_move_mount, const struct path *from, const struct path *to, int ret)
 {
-	return ret ? ret : decide_forbidden(PF_HOOK_MOVE_MOUNT, PF_CLASS_FILE, 0);
+	int r;
+
+	if (ret)
+		return ret;
+	r = decide_mount(PF_HOOK_MOVE_MOUNT, 0, from);
+	return r ? r : decide_mount(PF_HOOK_MOVE_MOUNT, 0, to);
 }
 
 SEC("lsm/sb_pivotroot")

@@ -9,6 +9,8 @@
 const volatile __u32 cfg_session_level = 3;
 const volatile __u32 cfg_pin_dev = 0;
 const volatile __u64 cfg_pin_ino = 0;
+const volatile __u64 cfg_slice_ino = 0;
+const volatile __u32 cfg_mnt_ns = 0;
 
 struct pf_tasks_map pf_tasks SEC(".maps");
 struct pf_socks_map pf_socks SEC(".maps");
@@ -22,5 +24,7 @@ struct pf_upstreams_map pf_upstreams SEC(".maps");
 struct pf_events_map pf_events SEC(".maps");
 struct pf_errors_map pf_errors SEC(".maps");
 struct pf_admin_map pf_admin SEC(".maps");
+struct pf_admins_map pf_admins SEC(".maps");
+struct pf_own_map pf_own SEC(".maps");
 struct pf_sockhash_map pf_sockhash SEC(".maps");
 struct pf_links_map pf_links SEC(".maps");

@@ -201,15 +201,21 @@ static __always_inline bool may_become_admin(void)
 	return caps & CAP_SYS_ADMIN_BIT;
 }
 
-static __always_inline int enter_by(struct bpf_map *map)
+/* Opened for writing only: who looks at all maps is not to become admin by it. */
+static __always_inline int enter_by(struct bpf_map *map, fmode_t mode)
 {
 	struct bpf_map *door = (struct bpf_map *)&pf_admin;
 	struct pf_label admin = {.kind = PF_KIND_ADMIN}, me;
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct pf_admin_key process = {};
+	const __u32 one = 1;
 
-	if (map->id != door->id || pf_who(&me) || !may_become_admin())
+	if (map->id != door->id || mode & FMODE_READ_BIT || pf_who(&me) || !may_become_admin())
 		return 0;
-	if (!bpf_task_storage_get(&pf_tasks, bpf_get_current_task_btf(), &admin,
-				  BPF_LOCAL_STORAGE_GET_F_CREATE)) {
+	process.pid = t->tgid;
+	process.born = BPF_CORE_READ(t, group_leader, start_boottime);
+	if (bpf_map_update_elem(&pf_admins, &process, &one, BPF_ANY) ||
+	    !bpf_task_storage_get(&pf_tasks, t, &admin, BPF_LOCAL_STORAGE_GET_F_CREATE)) {
 		pf_count_error(PF_SITE_TASK_STORAGE);
 		return -EAGAIN;
 	}
@@ -220,5 +226,5 @@ static __always_inline int enter_by(struct bpf_map *map)
 SEC("lsm/bpf_map")
 int BPF_PROG(pf_bpf_map, struct bpf_map *map, fmode_t fmode, int ret)
 {
-	return ret ? ret : enter_by(map);
+	return ret ? ret : enter_by(map, fmode);
 }

@@ -16,11 +16,14 @@
 #include <pinfold/session.h>
 #include <pinfold/policy.h>
 #include <pinfold/event.h>
+#include <pinfold/guard.h>
 
 /* Set between open and load (user/kern), never after; defined in maps.bpf.c. */
 extern const volatile __u32 cfg_session_level; /* level of <id>/agent in the cgroup tree */
 extern const volatile __u32 cfg_pin_dev;       /* s_dev and inode of PF_PIN_DIR */
 extern const volatile __u64 cfg_pin_ino;
+extern const volatile __u64 cfg_slice_ino; /* inode of pinfold.slice */
+extern const volatile __u32 cfg_mnt_ns;	   /* the mount namespace that PF_PIN_DIR was seen in */
 
 #define EPERM 1
 #define EAGAIN 11

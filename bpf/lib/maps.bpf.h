@@ -132,7 +132,8 @@ struct pf_errors_map {
 };
 extern struct pf_errors_map pf_errors SEC(".maps");
 
-/* Opening it makes a root task admin. [0] is the ABI version that is pinned. */
+/* Opening it for writing only, which nobody does who wants to look, makes a root task admin. [0] is
+ * the ABI version that is pinned. */
 struct pf_admin_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -140,6 +141,24 @@ struct pf_admin_map {
 	__type(value, __u64);
 };
 extern struct pf_admin_map pf_admin SEC(".maps");
+
+/* Forgetting an entry costs a look-up's second chance (lib/guard.bpf.h). */
+struct pf_admins_map {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct pf_admin_key);
+	__type(value, __u32);
+};
+extern struct pf_admins_map pf_admins SEC(".maps");
+
+struct pf_own_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PF_MAX_OWN);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct pf_own);
+	__type(value, __u32);
+};
+extern struct pf_own_map pf_own SEC(".maps");
 
 struct pf_sockhash_map {
 	__uint(type, BPF_MAP_TYPE_SOCKHASH);

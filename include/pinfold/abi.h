@@ -11,10 +11,11 @@
  * Bumped on every change of a shared struct or of a map's meaning. The daemon refuses to adopt pins
  * of another version.
  */
-#define PF_ABI_VERSION 2
+#define PF_ABI_VERSION 3
 
 /* Where programs, links and maps are pinned; a bpffs must be mounted on the parent. */
-#define PF_PIN_DIR "/sys/fs/bpf/pinfold"
+#define PF_BPFFS "/sys/fs/bpf"
+#define PF_PIN_DIR PF_BPFFS "/pinfold"
 
 /* The slice that holds one cgroup per session, relative to the cgroup v2 mount. */
 #define PF_SLICE "pinfold.slice"

@@ -93,6 +93,7 @@ enum pf_reason {
 	PF_REASON_XATTR,	  /* security.* or trusted.* attribute */
 	PF_REASON_PROC,		  /* a file of /proc that is not on the list */
 	PF_REASON_HARD_LINK,	  /* the file has another name, from before or outside */
+	PF_REASON_GUARDED,	  /* it is Pinfold's own; by a task outside that is no admin */
 	PF_REASON_MAX,
 };
 

@@ -15,7 +15,7 @@
  *   BOOT      --exec--> INIT     pinfold-init, pid 1 of the session: trusted code of ours
  *   INIT      --exec--> AGENT    the probe, and then whatever the caller asked to run
  *   GATE_BOOT --exec--> GATE     pinfold-gate; a further exec is denied
- *   (none)    --opens the pinned map pf_admin, with CAP_SYS_ADMIN--> ADMIN
+ *   (none)    --opens the pinned map pf_admin for writing only, with CAP_SYS_ADMIN--> ADMIN
  *
  * Every kind but ADMIN carries no_new_privs before its first exec, which is what lets a hook leave
  * at once for tasks outside.

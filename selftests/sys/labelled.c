@@ -38,10 +38,10 @@ static int sys_bpf(int cmd, union bpf_attr *attr)
 	return r < 0 ? -errno : r;
 }
 
-static int open_pin(const char *name)
+static int open_pin(const char *name, uint32_t flags)
 {
 	char path[128];
-	union bpf_attr a = {.pathname = (uintptr_t)path};
+	union bpf_attr a = {.pathname = (uintptr_t)path, .file_flags = flags};
 
 	(void)snprintf(path, sizeof(path), "%s/maps/%s", PF_PIN_DIR, name);
 	int fd = sys_bpf(BPF_OBJ_GET, &a);
@@ -110,8 +110,8 @@ static int put_label(const char *cgroup, int pidfd)
 	if (stat(cgroup, &st) < 0)
 		return -errno;
 	label.session = st.st_ino;
-	int admin = open_pin("pf_admin");
-	int tasks = open_pin("pf_tasks");
+	int admin = open_pin("pf_admin", BPF_F_WRONLY);
+	int tasks = open_pin("pf_tasks", 0);
 	if (admin < 0 || tasks < 0)
 		return -ENOENT;
 	union bpf_attr a = {

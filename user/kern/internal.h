@@ -21,11 +21,20 @@ enum kern_map {
 	KERN_MAP_ERRORS,
 	KERN_MAP_ADMIN,
 	KERN_MAP_SOCKHASH,
+	KERN_MAP_OWN,
+	KERN_MAP_ADMINS,
 	KERN_MAPS,
 };
 
 /* "pf_tasks" and so on: the names of the maps, and of their pins. */
 extern const char *const kern_map_names[KERN_MAPS];
+
+/* own.c: tell the guard that an object is Pinfold's; fd stands for it, own for the map pf_own. */
+int own_add(int own, enum pf_own_type type, int fd) __must_check;
+/* Its map with this id is none any more. */
+void own_drop_map(int own, __u32 id);
+/* Forget what is gone. */
+void own_prune(int own);
 
 struct ring_buffer;
 

@@ -17,6 +17,7 @@
 
 #include <pinfold/abi.h>
 #include <pinfold/event.h>
+#include <pinfold/guard.h>
 #include <pinfold/policy.h>
 #include <pinfold/session.h>
 

@@ -113,6 +113,8 @@ static const struct {
 	[PF_REASON_HARD_LINK] = {"hard-link",
 				 "the file has another name, made before the session or outside",
 				 "write a copy and rename it over the name"},
+	[PF_REASON_GUARDED] = {"guarded", "it belongs to Pinfold, which guards itself",
+			       "if it is meant, root does it with: pinfold unlock -- COMMAND"},
 };
 
 static const char *const classes[PF_CLASS_MAX] = {

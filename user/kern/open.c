@@ -92,6 +92,13 @@ static int configure(struct loader *l)
 	l->skel->rodata->cfg_session_level = session_level(l->slice);
 	l->skel->rodata->cfg_pin_dev = (__u32)(major(st.st_dev) << 20 | minor(st.st_dev));
 	l->skel->rodata->cfg_pin_ino = st.st_ino;
+	if (stat("/proc/self/ns/mnt", &st) < 0)
+		return kern_fail(l->err, errno, "cannot look at /proc/self/ns/mnt: %s",
+				 strerror(errno));
+	l->skel->rodata->cfg_mnt_ns = (__u32)st.st_ino;
+	if (fstat(l->slice, &st) < 0)
+		return kern_fail(l->err, errno, "cannot look at the slice: %s", strerror(errno));
+	l->skel->rodata->cfg_slice_ino = st.st_ino;
 	return 0;
 }
 
@@ -249,24 +256,58 @@ static int attach_one(struct loader *l, struct bpf_program *prog, struct bpf_lin
 	return r;
 }
 
+/* What is loaded is Pinfold's before anything is attached. */
+static int own_loaded(struct loader *l)
+{
+	const int own = bpf_map__fd(l->skel->maps.pf_own);
+	struct bpf_program *prog;
+	struct bpf_map *map;
+	int r = 0;
+
+	bpf_object__for_each_map(map, l->skel->obj) if (r == 0) r =
+		own_add(own, PF_OWN_MAP, bpf_map__fd(map));
+	bpf_object__for_each_program(prog, l->skel->obj) if (r == 0 && bpf_program__autoload(prog))
+		r = own_add(own, PF_OWN_PROG, bpf_program__fd(prog));
+	return r < 0 ? kern_fail(l->err, -r, "cannot guard what is loaded: %s", strerror(-r)) : 0;
+}
+
+/* Attach, and tell the guard of the link. */
+static int attach(struct loader *l, struct bpf_program *prog)
+{
+	if (l->n == LINKS_MAX)
+		return kern_fail(l->err, E2BIG, "more than %d programs", LINKS_MAX);
+	int r = attach_one(l, prog, &l->links[l->n]);
+
+	l->progs[l->n] = prog;
+	if (r == 0 && l->links[l->n++])
+		r = own_add(bpf_map__fd(l->skel->maps.pf_own), PF_OWN_LINK,
+			    bpf_link__fd(l->links[l->n - 1]));
+	return r < 0 ? kern_fail(l->err, -r, "cannot attach %s: %s", bpf_program__name(prog),
+				 strerror(-r))
+		     : 0;
+}
+
+/* From the attachment on the guard holds, for us as well: only an admin may touch what is pinned.
+ */
+static int enter_fresh(void)
+{
+	__cleanup_fd int door = pins_enter();
+
+	return door < 0 ? door : 0;
+}
+
+/* What makes an admin goes first, then we enter by it, then the others, the guard among them. */
 static int attach_all(struct loader *l)
 {
-	struct bpf_program *prog;
+	struct bpf_program *prog, *door = l->skel->progs.pf_bpf_map;
+	int r = attach(l, door);
 
-	bpf_object__for_each_program(prog, l->skel->obj)
-	{
-		if (!bpf_program__autoload(prog))
-			continue;
-		if (l->n == LINKS_MAX)
-			return kern_fail(l->err, E2BIG, "more than %d programs", LINKS_MAX);
-		int r = attach_one(l, prog, &l->links[l->n]);
-
-		if (r < 0)
-			return kern_fail(l->err, -r, "cannot attach %s: %s",
-					 bpf_program__name(prog), strerror(-r));
-		l->progs[l->n++] = prog;
-	}
-	return 0;
+	if (r == 0)
+		r = enter_fresh();
+	bpf_object__for_each_program(prog, l->skel->obj) if (r == 0 && prog != door &&
+							     bpf_program__autoload(prog)) r =
+		attach(l, prog);
+	return r;
 }
 
 /*
@@ -322,15 +363,9 @@ static int write_versions(struct loader *l)
 	if (fd < 0 || bpf_map_update_elem(fd, &zero, &l->build, BPF_ANY) < 0 ||
 	    bpf_map_update_elem(bpf_map__fd(l->skel->maps.pf_admin), &zero, &abi, BPF_ANY) < 0)
 		return -errno;
-	return pin_over("maps", BUILD_MAP, fd);
-}
+	int r = own_add(bpf_map__fd(l->skel->maps.pf_own), PF_OWN_MAP, fd);
 
-/* From the attachment on the guard holds, for us as well: only an admin may touch the pins. */
-static int enter_fresh(void)
-{
-	__cleanup_fd int door = pins_enter();
-
-	return door < 0 ? door : 0;
+	return r < 0 ? r : pin_over("maps", BUILD_MAP, fd);
 }
 
 /* Load, attach all, pin all; the programs of an older build go last. */
@@ -346,9 +381,9 @@ static int install(struct loader *l)
 	if (r < 0)
 		return kern_fail(l->err, -r, "the kernel refuses the programs: %s (%s)",
 				 strerror(-r), last_warning);
-	r = attach_all(l);
+	r = own_loaded(l);
 	if (r == 0)
-		r = enter_fresh();
+		r = attach_all(l);
 	if (r == 0)
 		r = pin_all(l);
 	if (r == 0)
@@ -409,6 +444,18 @@ static int compare_pins(const struct loader *l)
 	       slice_is_served(l);
 }
 
+/* The counters of what the guard refuses outside of sessions. */
+static int guard_stats(struct kern *k)
+{
+	const struct pf_stats stats = {.tokens = PF_EVENT_BURST};
+	const __u64 nobody = 0;
+
+	if (bpf_map_update_elem(k->maps[KERN_MAP_STATS], &nobody, &stats, BPF_NOEXIST) < 0 &&
+	    errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
 static int open_maps(struct kern *k, char *err)
 {
 	for (size_t i = 0; i < KERN_MAPS; i++) {
@@ -417,8 +464,12 @@ static int open_maps(struct kern *k, char *err)
 			return kern_fail(err, -k->maps[i], "cannot open " PF_PIN_DIR "/maps/%s: %s",
 					 kern_map_names[i], strerror(-k->maps[i]));
 	}
-	int r = ring_open(k);
+	int r = guard_stats(k);
 
+	if (r < 0)
+		return kern_fail(err, -r, "cannot count what the guard refuses: %s", strerror(-r));
+	own_prune(k->maps[KERN_MAP_OWN]);
+	r = ring_open(k);
 	return r < 0 ? kern_fail(err, -r, "cannot map the audit ring: %s", strerror(-r)) : 0;
 }
 

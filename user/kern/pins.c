@@ -20,7 +20,8 @@ const char *const kern_map_names[KERN_MAPS] = {
 	[KERN_MAP_MARKS] = "pf_marks",	       [KERN_MAP_ENDPOINTS] = "pf_endpoints",
 	[KERN_MAP_UPSTREAMS] = "pf_upstreams", [KERN_MAP_EVENTS] = "pf_events",
 	[KERN_MAP_ERRORS] = "pf_errors",       [KERN_MAP_ADMIN] = "pf_admin",
-	[KERN_MAP_SOCKHASH] = "pf_sockhash",
+	[KERN_MAP_SOCKHASH] = "pf_sockhash",   [KERN_MAP_OWN] = "pf_own",
+	[KERN_MAP_ADMINS] = "pf_admins",
 };
 
 static const char *const pin_dirs[] = {"maps", "progs", "links"};
@@ -123,7 +124,14 @@ int pins_remove_dirs(void)
 
 int pins_enter(void)
 {
-	return pins_open("maps", kern_map_names[KERN_MAP_ADMIN]);
+	LIBBPF_OPTS(bpf_obj_get_opts, writing, .file_flags = BPF_F_WRONLY);
+	char path[KERN_PATH_MAX];
+	int r = pin_path(path, "maps", kern_map_names[KERN_MAP_ADMIN]);
+
+	if (r < 0)
+		return r;
+	r = bpf_obj_get_opts(path, &writing);
+	return r < 0 ? -errno : r;
 }
 
 int pins_read_word(const char *map, __u64 *ret)

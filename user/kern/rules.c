@@ -96,9 +96,10 @@ static int inner_make(const struct kern_rule *rules, size_t n)
 static int outer_add(struct kern *k, __u32 key, const struct kern_rule *rules, size_t n)
 {
 	__cleanup_fd int fd = inner_make(rules, n);
+	int r = fd < 0 ? fd : own_add(k->maps[KERN_MAP_OWN], PF_OWN_MAP, fd);
 
-	if (fd < 0)
-		return fd;
+	if (r < 0)
+		return r;
 	if (bpf_map_update_elem(k->maps[KERN_MAP_POLICIES], &key, &fd, BPF_NOEXIST) < 0)
 		return errno == E2BIG ? -ENOSPC : -errno;
 	return 0;
@@ -132,6 +133,7 @@ void rules_unshare(struct kern *k, __u32 key)
 {
 	__u64 id, *prev = NULL;
 	struct pf_session s;
+	__u32 inner;
 
 	while (bpf_map_get_next_key(k->maps[KERN_MAP_SESSIONS], prev, &id) == 0) {
 		prev = &id;
@@ -139,7 +141,10 @@ void rules_unshare(struct kern *k, __u32 key)
 		    s.policy == key)
 			return;
 	}
-	(void)bpf_map_delete_elem(k->maps[KERN_MAP_POLICIES], &key); /* gone already: as wanted */
+	if (bpf_map_lookup_elem(k->maps[KERN_MAP_POLICIES], &key, &inner) < 0)
+		return;						     /* gone already: as wanted */
+	(void)bpf_map_delete_elem(k->maps[KERN_MAP_POLICIES], &key); /* the same */
+	own_drop_map(k->maps[KERN_MAP_OWN], inner);
 }
 
 int rules_open(struct kern *k, __u32 key)

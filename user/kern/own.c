@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the guard knows to be Pinfold's: the ids of its maps, programs and links (guard.h).
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+
+#include "base/fd.h"
+#include "kern/internal.h"
+
+static int id_of(enum pf_own_type type, int fd, __u32 *ret)
+{
+	union {
+		struct bpf_map_info map;
+		struct bpf_prog_info prog;
+		struct bpf_link_info link;
+	} info = {0};
+	__u32 len = type == PF_OWN_MAP	  ? sizeof(info.map)
+		    : type == PF_OWN_PROG ? sizeof(info.prog)
+					  : sizeof(info.link);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+		return -errno;
+	*ret = type == PF_OWN_MAP ? info.map.id : type == PF_OWN_PROG ? info.prog.id : info.link.id;
+	return 0;
+}
+
+int own_add(int own, enum pf_own_type type, int fd)
+{
+	struct pf_own key = {.type = type};
+	const __u32 one = 1;
+	int r = id_of(type, fd, &key.id);
+
+	if (r == 0 && bpf_map_update_elem(own, &key, &one, BPF_ANY) < 0)
+		r = errno == E2BIG ? -ENOSPC : -errno;
+	return r;
+}
+
+void own_drop_map(int own, __u32 id)
+{
+	const struct pf_own key = {.type = PF_OWN_MAP, .id = id};
+
+	(void)bpf_map_delete_elem(own, &key); /* own_prune() finds it otherwise */
+}
+
+static bool is_gone(const struct pf_own *key)
+{
+	int fd = key->type == PF_OWN_MAP    ? bpf_map_get_fd_by_id(key->id)
+		 : key->type == PF_OWN_PROG ? bpf_prog_get_fd_by_id(key->id)
+					    : bpf_link_get_fd_by_id(key->id);
+	bool gone = fd < 0 && errno == ENOENT;
+
+	fd_close(&fd);
+	return gone;
+}
+
+void own_prune(int own)
+{
+	struct pf_own key, next;
+	int more = bpf_map_get_next_key(own, NULL, &key) == 0;
+
+	while (more) {
+		more = bpf_map_get_next_key(own, &key, &next) == 0;
+		if (is_gone(&key))
+			(void)bpf_map_delete_elem(own, &key); /* what stays does no harm */
+		key = next;
+	}
+}

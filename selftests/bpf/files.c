@@ -282,14 +282,6 @@ const struct attempt border_attempts[] = {
 };
 const size_t n_border_attempts = ARRAY_LEN(border_attempts);
 
-static void must(int r, const char *what)
-{
-	if (r < 0) {
-		perror(what);
-		exit(2);
-	}
-}
-
 static void make_file(const char *path)
 {
 	int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0644);

@@ -40,7 +40,7 @@ struct record {
 
 static int passed, failed, skipped;
 
-static void check(bool ok, const char *what, const char *detail, int result)
+void check(bool ok, const char *what, const char *detail, int result)
 {
 	ok ? passed++ : failed++;
 	printf("%-6s %s: %s%s%s\n", ok ? "ok" : "FAILED", what, detail, result < 0 ? " -> " : "",
@@ -48,7 +48,7 @@ static void check(bool ok, const char *what, const char *detail, int result)
 	(void)fflush(stdout);
 }
 
-static void must(long r, const char *what)
+void must(long r, const char *what)
 {
 	if (r < 0) {
 		(void)fprintf(stderr, "%s: %s\n", what, strerror(r == -1 ? errno : (int)-r));
@@ -222,7 +222,6 @@ static void outside_main(int sock)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	char c;
 
 	memcpy(sa.sun_path + 1, OUTSIDE_UNIX, sizeof(OUTSIDE_UNIX) - 1);
 	must(bind(fd, (struct sockaddr *)&sa,
@@ -230,14 +229,7 @@ static void outside_main(int sock)
 	     "bind outside");
 	must(listen(fd, 16), "listen outside");
 	must(fd_write_all(sock, "r", 1), "ready");
-	while (fd_read_full(sock, &c, 1) == 1) {
-		int r[3] = {unlink(PF_PIN_DIR "/maps/pf_tasks") < 0 ? -errno : 0,
-			    rename(PF_PIN_DIR "/links/pf_file_open", PF_PIN_DIR "/x") < 0 ? -errno
-											  : 0,
-			    umount2("/sys/fs/bpf", MNT_DETACH) < 0 ? -errno : 0};
-
-		must(fd_write_all(sock, r, sizeof(r)), "answer");
-	}
+	guard_serve(sock);
 	exit(0);
 }
 
@@ -256,17 +248,6 @@ static int start_outside(void)
 	close(sv[1]);
 	must(fd_read_full(sv[0], &c, 1) == 1 ? 0 : -EPIPE, "outside");
 	return sv[0];
-}
-
-static void check_guard(int sock)
-{
-	static const char *const what[] = {"unlink of a pin", "rename of a pin", "umount of bpffs"};
-	int r[3];
-
-	must(fd_write_all(sock, "g", 1), "ask");
-	must(fd_read_full(sock, r, sizeof(r)) == sizeof(r) ? 0 : -EPIPE, "outside");
-	for (int i = 0; i < 3; i++)
-		check(r[i] == -EPERM, "guard", what[i], r[i]);
 }
 
 static __u64 cgroup_id(const char *path)
@@ -565,19 +546,24 @@ static int tester_main(void)
 	(void)signal(SIGPIPE, SIG_IGN);
 	copy_self();
 	make_cgroup(SLICE);
+	make_cgroup(SLICE "/empty");
 	make_cgroup(SESSION);
 	make_cgroup(SESSION "/" PF_CG_AGENT);
 	make_cgroup(SESSION "/" PF_CG_GATE);
 	int outside = start_outside();
 
+	guard_check_standins(outside, "baseline");
 	run_baseline();
 	make_bases();
 	int r = kern_open(&k, SLICE, err);
 
 	check(r == 0, "kern_open", err, r);
 	if (r == 0) {
-		check_guard(outside);
+		guard_check(outside);
+		guard_check_records(k);
+		guard_check_standins(outside, "others");
 		run_session(k);
+		guard_check_admin();
 		kern_close(k);
 		check(kern_unload(err) == 0, "kern_unload", err, 0);
 	}

@@ -55,4 +55,20 @@ extern int outside_pid;
 int gate_listen(int *tcp, int *udp);
 int gate_serve(int tcp, int udp);
 
+/* Count and print a result: 0, or the -errno that something gave. */
+void check(bool ok, const char *what, const char *detail, int result);
+/* Exit when r, -errno or -1 with errno, is an error. */
+void must(long r, const char *what);
+
+/* guard_run.c: the process outside, until the other end of the socket closes. */
+void guard_serve(int sock);
+/* Have it try everything on stand-ins, where it must work; on Pinfold's own, where it must not. */
+void guard_check_standins(int sock, const char *when);
+void guard_check(int sock);
+/* As admin, who the tester is after kern_open(): everything works. Leaves little of Pinfold. */
+void guard_check_admin(void);
+/* That guard_check() is on record. */
+struct kern;
+void guard_check_records(struct kern *k);
+
 #endif

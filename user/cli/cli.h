@@ -19,7 +19,9 @@ enum cli_exit {
 	CLI_OK = 0,
 	CLI_FAILURE = 1,
 	CLI_USAGE = 2,
-	CLI_RUN_FAILED = 125, /* of "run": Pinfold failed, not the command */
+	CLI_RUN_FAILED = 125, /* of "run" and "unlock": Pinfold failed, not the command */
+	CLI_CANNOT_EXECUTE = 126,
+	CLI_NOT_FOUND = 127,
 };
 
 /* An option of one command. The table of a command ends with a NULL name. */
@@ -137,6 +139,7 @@ int cmd_ps(struct cli_args *args);
 int cmd_logs(struct cli_args *args);
 int cmd_kill(struct cli_args *args);
 int cmd_panic(struct cli_args *args);
+int cmd_unlock(struct cli_args *args);
 int cmd_why(struct cli_args *args);
 int cmd_doctor(struct cli_args *args);
 int cmd_policy_check(struct cli_args *args);

@@ -20,6 +20,8 @@ const struct cli_command cli_commands[] = {
 	 false},
 	{"panic", "", "stop every session at once, pinfoldd or not", cli_json_options, cmd_panic,
 	 false},
+	{"unlock", "[--] COMMAND [ARGUMENT...]",
+	 "run a command that may change what Pinfold guards", cli_no_options, cmd_unlock, true},
 	{"why", "[SESSION]", "explain what was denied, and what is allowed instead",
 	 cli_why_options, cmd_why, false},
 	{"doctor", "", "check whether this machine can enforce", cli_json_options, cmd_doctor,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of pinfold for bash. tools/check-docs.sh compares it with the program's own tables.
 
-_pinfold_commands="run ps logs kill panic why doctor policy audit version help"
+_pinfold_commands="run ps logs kill panic unlock why doctor policy audit version help"
 
 # Options that a command takes.
 _pinfold_options()
@@ -12,6 +12,7 @@ _pinfold_options()
 	logs) echo "-n --lines -f --follow --json --help" ;;
 	kill) echo "-s --signal --help" ;;
 	panic) echo "--json --help" ;;
+	unlock) echo "--help" ;;
 	why) echo "-n --lines --json --help" ;;
 	doctor) echo "--json --help" ;;
 	"policy check") echo "--json --help" ;;
@@ -49,7 +50,7 @@ _pinfold_value()
 	esac
 }
 
-# The command that stands behind "run", and its own completion.
+# The command that stands behind "run" or "unlock", and its own completion.
 _pinfold_run()
 {
 	local i=2
@@ -74,7 +75,7 @@ _pinfold_run()
 		return
 	fi
 	if [[ $1 == -* && ${COMP_WORDS[COMP_CWORD - 1]} != -- ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "$(_pinfold_options run)" -- "$1")
+		mapfile -t COMPREPLY < <(compgen -W "$(_pinfold_options "${COMP_WORDS[1]}")" -- "$1")
 	else
 		mapfile -t COMPREPLY < <(compgen -c -- "$1")
 	fi
@@ -91,7 +92,7 @@ _pinfold()
 	fi
 	_pinfold_value "${COMP_WORDS[COMP_CWORD - 1]}" "$word" && return
 	case $command in
-	run)
+	run | unlock)
 		_pinfold_run "$word"
 		return
 		;;

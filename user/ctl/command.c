@@ -18,6 +18,7 @@ const struct ctl_command ctl_commands[CTL_CMD_MAX] = {
 			    "the newest audit records of all sessions"},
 	[CTL_WHY] = {"why", CTL_OWNER, 0, 0, "what was denied, the rule, the alternative"},
 	[CTL_POLICY_LOAD] = {"policy-load", CTL_OWNER, 0, 1, "give a live session another policy"},
+	[CTL_UNLOCK] = {"unlock", CTL_ROOT, 0, 0, "record what is run as admin"},
 	[CTL_DOCTOR] = {"doctor", CTL_ANY, 0, 0, "whether this machine can enforce"},
 	[CTL_VERSION_CMD] = {"version", CTL_ANY, 0, 0, "the daemon's version"},
 };

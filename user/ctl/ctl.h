@@ -23,6 +23,7 @@
  *   count?}]; without a session: the caller's newest
  * - policy-load: session, policy | policy_file with its descriptor -> session, changed, policy,
  *   policy_file, policy_installed, policy_trusted, policy_sha256, old_sha256
+ * - unlock: command -> nothing, once it is on record that the caller runs this as admin
  * - doctor: -> checks [{name, ok, value, advice?}], sessions, version
  * - version: -> version, abi
  */
@@ -59,6 +60,7 @@ enum ctl_cmd {
 	CTL_AUDIT_TAIL,
 	CTL_WHY,
 	CTL_POLICY_LOAD,
+	CTL_UNLOCK,
 	CTL_DOCTOR,
 	CTL_VERSION_CMD,
 	CTL_CMD_MAX,

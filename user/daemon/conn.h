@@ -53,6 +53,7 @@ void cmd_policy_load(struct conn *c, struct session *s, struct ctl_request *req)
 void cmd_summary(struct conn *c, struct session *s, const json_t *args);
 void cmd_ps(struct conn *c, const json_t *args);
 void cmd_why(struct conn *c, struct session *s);
+void cmd_unlock(struct conn *c, const json_t *args);
 void cmd_doctor(struct conn *c);
 void cmd_version(struct conn *c);
 /* s NULL: the records of all. */

@@ -150,6 +150,9 @@ static void run_plain(struct conn *c, struct ctl_request *req)
 	case CTL_PS:
 		cmd_ps(c, req->args);
 		break;
+	case CTL_UNLOCK:
+		cmd_unlock(c, req->args);
+		break;
 	case CTL_DOCTOR:
 		cmd_doctor(c);
 		break;

@@ -70,14 +70,20 @@ json_t *denial_record(const struct session *s, const struct pf_event *ev)
 	memcpy(comm, ev->comm, sizeof(ev->comm));
 	plain(comm);
 	(void)snprintf(number, sizeof(number), "%llu", (unsigned long long)ev->session);
-	return json_pack(
-		"{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:i, s:s, s:i, s:i, s:i, s:s, s:i, s:s}",
-		"type", "denial", "at", at.text, "session", s ? s->id : number, "kseq",
-		(json_int_t)ev->seq, "class", pf_class_name(ev->klass), "hook",
-		pf_hook_name(ev->hook), "reason", pf_reason_name(ev->reason), "rule", (int)ev->rule,
-		"object", object.text, "pid", (int)ev->pid, "tid", (int)ev->tid, "uid",
-		(int)ev->uid, "comm", comm, "error", (int)ev->error, "kind",
-		pf_kind_name(ev->kind));
+	/* The guard's (0) are about no session, so nobody asks "why": the answer is in the record.
+	 */
+	return json_pack("{s:s, s:s, s:s*, s:I, s:s, s:s, s:s, s:i, s:s, s:i, s:i, s:i, s:s, s:i, "
+			 "s:s, s:s*}",
+			 "type", "denial", "at", at.text, "session",
+			 s	       ? s->id
+			 : ev->session ? number
+				       : NULL,
+			 "kseq", (json_int_t)ev->seq, "class", pf_class_name(ev->klass), "hook",
+			 pf_hook_name(ev->hook), "reason", pf_reason_name(ev->reason), "rule",
+			 (int)ev->rule, "object", object.text, "pid", (int)ev->pid, "tid",
+			 (int)ev->tid, "uid", (int)ev->uid, "comm", comm, "error", (int)ev->error,
+			 "kind", pf_kind_name(ev->kind), "advice",
+			 ev->session ? NULL : pf_reason_hint(ev->reason));
 }
 
 static const char *path_in(const struct policy_rules *rules, uint32_t id)

@@ -64,7 +64,7 @@ static bool is_repeated(struct daemon *d, const json_t *record)
 		found ||
 		(json_object_get(last, "kseq") &&
 		 json_equal(json_object_get(last, "kseq"), json_object_get(record, "kseq")) &&
-		 json_equal(json_object_get(last, "session"), json_object_get(record, "session")));
+		 strcmp(ctl_str(last, "session"), ctl_str(record, "session")) == 0);
 	json_decref(d->last_records);
 	d->last_records = NULL;
 	return found;
@@ -86,6 +86,12 @@ static int on_event(void *arg, const struct pf_event *ev)
 	}
 	if (s && !probe && record)
 		denials_add(s, record);
+	if (ev->session == 0)
+		log_warn("%s (pid %u, uid %u) was refused a change of what is Pinfold's (%s%s%s): "
+			 "%s",
+			 ctl_str(record, "comm"), ev->pid, ev->uid, ctl_str(record, "hook"),
+			 ev->name[0] ? " of " : "", ctl_str(record, "object"),
+			 pf_reason_hint(ev->reason));
 	daemon_audit(d, record);
 	if (s && !probe && s->policy)
 		count_violation(s);

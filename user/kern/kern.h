@@ -201,6 +201,13 @@ int kern_session_drop(struct kern *k, __u64 id);
 typedef void kern_revoked_fn(void *arg, __u64 id, const struct pf_session *s);
 int kern_revoke_all(kern_revoked_fn *fn, void *arg, char *err) __must_check;
 
+/*
+ * Become admin: this process, and what it starts from then on, may change what is pinned. Without a
+ * struct kern, by the pins of this ABI, of whatever build. -ENOENT nothing is pinned, -EPROTO
+ * another ABI is, -EPERM the kernel does not let us. err as in kern_open().
+ */
+int kern_enter(char *err) __must_check;
+
 /* The published sessions (for adoption): up to n ids, returns how many there are. */
 int kern_sessions(struct kern *k, __u64 *ids, size_t n) __must_check;
 int kern_session_get(struct kern *k, __u64 id, struct pf_session *ret) __must_check;

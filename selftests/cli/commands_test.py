@@ -53,6 +53,7 @@ class Commands(unittest.TestCase):
                      ["kill", "-s", "0", "a"], ["panic", "x"], ["panic", "-x"], ["policy", "check"],
                      ["policy", "load"], ["policy", "load", "a"], ["policy", "load", "-p", "x"],
                      ["policy", "load", "-p", "x", "a", "b"], ["doctor", "x"],
+                     ["unlock"], ["unlock", "--"], ["unlock", "--json", "true"],
                      ["help", "nonsense"], ["run"], ["run", "--"], ["run", "-e", "x", "true"],
                      ["run", "-n", "A", "true"], ["run", "--polic", "x", "true"]):
             with self.subTest(argv=argv):
@@ -72,6 +73,19 @@ class Commands(unittest.TestCase):
         r = run("panic") if os.geteuid() != 0 else self.as_nobody("panic")
         self.assert_one_line(r, 1)
         self.assertIn("only root", r.stderr)
+
+    def test_unlock(self):
+        r = self.as_nobody("unlock", "true") if os.geteuid() == 0 else run("unlock", "true")
+        self.assert_one_line(r, 125)
+        self.assertIn("only root", r.stderr)
+
+    @unittest.skipIf(os.geteuid() != 0, "only root may")
+    def test_unlock_with_nothing_loaded(self):
+        script = "mount -t tmpfs none /sys/fs && exec \"$0\" unlock echo run"
+        r = subprocess.run(["unshare", "-m", "sh", "-c", script, PINFOLD], env=ENV,
+                           capture_output=True, text=True, timeout=20)
+        self.assert_one_line(r, 125)
+        self.assertIn("nothing to unlock", r.stderr)
 
     @staticmethod
     def as_nobody(*argv):

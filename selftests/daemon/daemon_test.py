@@ -601,7 +601,9 @@ class Slice(unittest.TestCase):
     def test_made_anew(self):
         top = product.checked("findmnt", "-t", "cgroup2", "-no", "TARGET").split()[0]
         self.assertEqual(Session("true").end()[0], 0)
-        os.rmdir(f"{top}/pinfold.slice")
+        with self.assertRaises(PermissionError):
+            os.rmdir(f"{top}/pinfold.slice")
+        product.checked("pinfold", "unlock", "--", "rmdir", f"{top}/pinfold.slice")
         for made in (False, True):
             if made:
                 os.mkdir(f"{top}/pinfold.slice")
@@ -612,6 +614,110 @@ class Slice(unittest.TestCase):
         DAEMON.start()
         # the kernel lets go of the old programs by and by, and until then no session starts
         wait_until(lambda: Session("true").end()[0] == 0)
+
+
+class Unlock(unittest.TestCase):
+    """What is Pinfold's, in the hands of another root process and of an administrator."""
+
+    PINS = "/sys/fs/bpf/pinfold"
+    KEY = ["pinned", f"{PINS}/maps/pf_marks", "key", "hex"] + ["fe"] * 16
+    CHANGE = ["bpftool", "map", "update", *KEY, "value", "hex"] + ["00"] * 16
+    UNDO = ["bpftool", "map", "delete", *KEY]
+    LOOK = ["bpftool", "map", "lookup", *KEY]
+
+    def assert_refused(self, command):
+        done = run(*command)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("Operation not permitted", done.stderr)
+
+    def changes(self, *before):
+        """The change works, and what it has done can be seen by everybody."""
+        done = run("pinfold", "unlock", "--", *before, *self.CHANGE)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(run(*self.LOOK).returncode, 0)
+        self.assertEqual(run("pinfold", "unlock", "--", *self.UNDO).returncode, 0)
+        self.assertNotEqual(run(*self.LOOK).returncode, 0)
+        return done.stderr
+
+    @staticmethod
+    def unlocks():
+        return [r["text"] for r in records() if r.get("event") == "unlock"]
+
+    @staticmethod
+    def refusals():
+        return [r for r in records() if r.get("reason") == "guarded"]
+
+    def test_refused(self):
+        n = len(self.refusals())
+        self.assert_refused(self.CHANGE)
+        record = wait_until(lambda: self.refusals()[n:])[0]
+        self.assertIn("pinfold unlock", record["advice"])
+        self.assertNotIn("session", record)
+        self.assertEqual([record[k] for k in ("type", "class", "hook", "object", "comm", "error")],
+                         ["denial", "guard", "bpf", "pf_marks", "bpftool", 1])
+        with open(f"{BASE}/pinfoldd.log", encoding="utf-8") as f:
+            self.assertIn("bpftool (pid", f.read())
+
+    def test_rules(self):
+        """A policy's map, which has no pin of its own."""
+        product.policy("guarded", write=[f"{BASE}/guarded"])
+        os.makedirs(f"{BASE}/guarded", exist_ok=True)
+        before = self.rule_maps()
+        s = Session("sh", "-c", "echo; read x", policy="guarded")
+        s.line()
+        number, = self.rule_maps() - before
+        self.assert_refused(["bpftool", "map", "freeze", "id", str(number)])
+        self.assertEqual(run("bpftool", "map", "dump", "id", str(number)).returncode, 0)
+        product.checked("pinfold", "unlock", "--", "bpftool", "map", "freeze", "id", str(number))
+        s.say("")
+        s.end()
+
+    @staticmethod
+    def rule_maps():
+        maps = json.loads(product.checked("bpftool", "-j", "map", "show"))
+        return {m["id"] for m in maps if m.get("name") == "pf_rules"}
+
+    def test_unlock(self):
+        self.assertEqual(self.changes(), "")
+        self.assertEqual(self.changes("sh", "-c", 'exec "$@" | cat', "sh"), "", "a child's child")
+        self.assertTrue(any(t.endswith(" ".join(self.UNDO)) for t in self.unlocks()), self.unlocks())
+        self.assert_refused(self.CHANGE)
+
+    def test_statuses(self):
+        for command, status in ((["true"], 0), (["sh", "-c", "exit 7"], 7), (["/etc"], 126),
+                                (["pf-nowhere"], 127)):
+            self.assertEqual(run("pinfold", "unlock", *command).returncode, status, command)
+
+    def test_long_command(self):
+        product.checked("pinfold", "unlock", "true", "x\n\033" + "y" * 100000)
+        self.assertIn("true x??yyy", self.unlocks()[-1])
+        self.assertTrue(self.unlocks()[-1].endswith("y..."))
+
+    def test_nobody_else(self):
+        for user in (True, False):
+            status, _, err = Session("pinfold", "unlock", "--", "true", user=user).end()
+            self.assertEqual(status, 125, err)
+        done = run("pinfold", "unlock", "--", "true", preexec_fn=product.as_user())
+        self.assertEqual((done.returncode, "only root" in done.stderr), (125, True))
+        done = run("unshare", "-Ur", "pinfold", "unlock", "--", "true", preexec_fn=product.as_user())
+        self.assertEqual(done.returncode, 125, done.stderr)
+        done = run("setpriv", "--bounding-set=-all", "--inh-caps=-all", "pinfold", "unlock", "--",
+                   *self.CHANGE)
+        self.assertNotEqual(done.returncode, 0)
+
+    def test_no_daemon(self):
+        """Crashed, then hung: guarded all the same, the way in is open, and says what it lacks."""
+        n = len(self.refusals())
+        DAEMON.kill()
+        self.assert_refused(self.CHANGE)
+        self.assertIn("not on record: pinfoldd does not run", self.changes())
+        DAEMON.start()
+        self.assertEqual(len(wait_until(lambda: self.refusals()[n:])), 1)
+        DAEMON.process.send_signal(signal.SIGSTOP)
+        done = run("pinfold", "unlock", "--", "true")
+        DAEMON.process.send_signal(signal.SIGCONT)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("not on record: pinfoldd does not answer", done.stderr)
 
 
 class Caps(unittest.TestCase):
@@ -873,8 +979,8 @@ def main():
     LoadTest.daemon = DAEMON
     try:
         suite = unittest.defaultTestLoader.loadTestsFromNames(
-            sys.argv[1:] or ["Why", "Adoption", "Policy", "Slice", "End", "Panic", "Caps", "Closing",
-                             "Follow", "Load", "LoadTrust", "LoadGap", "LoadMoves"],
+            sys.argv[1:] or ["Why", "Adoption", "Policy", "Slice", "End", "Panic", "Unlock", "Caps",
+                             "Closing", "Follow", "Load", "LoadTrust", "LoadGap", "LoadMoves"],
             sys.modules[__name__])
         result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(suite)
     finally:

@@ -16,8 +16,7 @@ from suite import test
 import t_start
 
 DROP_IN = f"/etc/systemd/system/{UNIT}.d"
-ADMIN = ["bpftool", "map", "update", "pinned", f"{PINS}/maps/pf_admin", "key", "0", "0", "0", "0",
-         "value"]
+SET_ABI = f"bpftool map update pinned {PINS}/maps/pf_admin key 0 0 0 0 value"
 
 
 class Siege:
@@ -214,9 +213,22 @@ def other_abi(world):
                 "0", "0", "0"])
     check('"0x' in abi, f"the ABI of the pins: {abi}")
     number = next(int(w, 16) for w in abi.split('"') if w.startswith("0x") and w != "0x00")
+    # Once, while the pins are of this build's ABI: another one's are not its to open.
+    admin = subprocess.Popen(["pinfold", "unlock", "--", "sh"], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE)
+
+    def set_abi(value):
+        admin.stdin.write(f"{SET_ABI} {value} 0 0 0 0 0 0 0; echo $?\n".encode())
+        admin.stdin.flush()
+        equal(admin.stdout.readline(), b"0\n", "the ABI of the pins, written")
+
     systemctl("stop", UNIT)
-    must(ADMIN + ["99"] + ["0"] * 7)
+    set_abi(99)
     try:
+        r = run(["pinfold", "unlock", "--", "true"])
+        equal(r.returncode, 125, "unlock beside another ABI")
+        for word in ("ABI 99", PINS, "use the pinfold of the build", "pinfoldd --unload"):
+            check(word in r.stderr, f"pinfold unlock does not say {word!r}: {r.stderr!r}")
         r = run(["pinfoldd"])
         equal(r.returncode, 78, "the daemon beside another ABI")
         for word in ("ABI 99", PINS, "end all sessions", "pinfoldd --unload"):
@@ -225,7 +237,8 @@ def other_abi(world):
         equal((unit("ActiveState"), unit("NRestarts")), ("failed", "0"), "the unit that was refused")
         live.held()
     finally:
-        must(ADMIN + [str(number)] + ["0"] * 7)
+        set_abi(number)
+        admin.communicate()
         systemctl("start", UNIT)
     live.held()
     equal(live.id(), session_id, "the session")
@@ -270,6 +283,9 @@ def upgrade(world):
               "the daemon goes on in the new log")
         check(must(["ls", "-i", f"{PINS}/links"]) != before, "the programs are the same")
         siege.goes_on("after the upgrade")
+        touch = ["chmod", "700", f"{PINS}/maps"]
+        check(run(touch).returncode != 0, "the new programs do not guard")
+        must(["pinfold", "unlock", "--", *touch])  # pinfold is of the old build
         siege.end()
         equal(live.id(), session_id, "the session")
         live.held()

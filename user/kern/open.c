@@ -264,10 +264,16 @@ static int own_loaded(struct loader *l)
 	struct bpf_map *map;
 	int r = 0;
 
-	bpf_object__for_each_map(map, l->skel->obj) if (r == 0) r =
-		own_add(own, PF_OWN_MAP, bpf_map__fd(map));
-	bpf_object__for_each_program(prog, l->skel->obj) if (r == 0 && bpf_program__autoload(prog))
-		r = own_add(own, PF_OWN_PROG, bpf_program__fd(prog));
+	bpf_object__for_each_map(map, l->skel->obj)
+	{
+		if (r == 0)
+			r = own_add(own, PF_OWN_MAP, bpf_map__fd(map));
+	}
+	bpf_object__for_each_program(prog, l->skel->obj)
+	{
+		if (r == 0 && bpf_program__autoload(prog))
+			r = own_add(own, PF_OWN_PROG, bpf_program__fd(prog));
+	}
 	return r < 0 ? kern_fail(l->err, -r, "cannot guard what is loaded: %s", strerror(-r)) : 0;
 }
 
@@ -304,9 +310,11 @@ static int attach_all(struct loader *l)
 
 	if (r == 0)
 		r = enter_fresh();
-	bpf_object__for_each_program(prog, l->skel->obj) if (r == 0 && prog != door &&
-							     bpf_program__autoload(prog)) r =
-		attach(l, prog);
+	bpf_object__for_each_program(prog, l->skel->obj)
+	{
+		if (r == 0 && prog != door && bpf_program__autoload(prog))
+			r = attach(l, prog);
+	}
 	return r;
 }
 

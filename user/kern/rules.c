@@ -129,11 +129,20 @@ int rules_share(struct kern *k, const struct kern_rule *rules, size_t n, __u32 *
 	return -EEXIST;
 }
 
+static void drop_key(struct kern *k, __u32 key)
+{
+	__u32 inner;
+
+	if (bpf_map_lookup_elem(k->maps[KERN_MAP_POLICIES], &key, &inner) < 0)
+		return;						     /* gone already: as wanted */
+	(void)bpf_map_delete_elem(k->maps[KERN_MAP_POLICIES], &key); /* the same */
+	own_drop_map(k->maps[KERN_MAP_OWN], inner);
+}
+
 void rules_unshare(struct kern *k, __u32 key)
 {
 	__u64 id, *prev = NULL;
 	struct pf_session s;
-	__u32 inner;
 
 	while (bpf_map_get_next_key(k->maps[KERN_MAP_SESSIONS], prev, &id) == 0) {
 		prev = &id;
@@ -141,10 +150,7 @@ void rules_unshare(struct kern *k, __u32 key)
 		    s.policy == key)
 			return;
 	}
-	if (bpf_map_lookup_elem(k->maps[KERN_MAP_POLICIES], &key, &inner) < 0)
-		return;						     /* gone already: as wanted */
-	(void)bpf_map_delete_elem(k->maps[KERN_MAP_POLICIES], &key); /* the same */
-	own_drop_map(k->maps[KERN_MAP_OWN], inner);
+	drop_key(k, key);
 }
 
 int rules_open(struct kern *k, __u32 key)
@@ -196,7 +202,7 @@ void kern_rules_sweep(struct kern *k)
 	while (more) {
 		more = bpf_map_get_next_key(k->maps[KERN_MAP_POLICIES], &key, &next) == 0;
 		if (!is_used(key, used, n))
-			(void)bpf_map_delete_elem(k->maps[KERN_MAP_POLICIES], &key);
+			drop_key(k, key);
 		key = next;
 	}
 }

@@ -58,7 +58,7 @@ static json_t *last(const struct place *p, size_t n)
 {
 	json_t *records = NULL;
 
-	assert_int_equal(audit_tail(p->path, n, NULL, NULL, &records), 0);
+	assert_int_equal(audit_tail(p->path, n, NULL, &records), 0);
 	return records;
 }
 
@@ -302,6 +302,54 @@ static void test_what_cannot_be_cut_says_so(void **state)
 	json_decref(records);
 }
 
+static bool is_id(void *arg, const char *id)
+{
+	return strcmp(id, arg) == 0;
+}
+
+static bool has_word(void *arg, const json_t *record)
+{
+	(void)arg;
+	return json_object_get(record, "word") != NULL;
+}
+
+/* Of a session: what another one says of itself in a text, and a line cut off in its name, are not.
+ */
+static void test_filter(void **state)
+{
+	struct place *p = *state;
+	const struct audit_filter of = {.session = is_id, .arg = (char[]){"abcdefgh"}},
+				  words = {.session = is_id, .record = has_word, .arg = of.arg};
+	static const char *const sessions[][2] = {{"abcdefgh", NULL},
+						  {"hgfedcba", "\"session\":\"abcdefgh\""},
+						  {NULL, "abcdefgh"},
+						  {"abcdefgh", "\"session\":\"hgfedcba\""}};
+	struct audit *a;
+	json_t *records = NULL;
+
+	assert_int_equal(audit_open(&a, p->path), 0);
+	for (size_t i = 0; i < ARRAY_LEN(sessions); i++)
+		assert_int_equal(audit_write(a,
+					     json_pack("{s:s, s:s*, s:s*}", "type", "x", "word",
+						       sessions[i][1], "session", sessions[i][0]),
+					     NULL),
+				 0);
+	audit_close(a);
+	int fd = open(p->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+	assert_int_equal(fd_write_all(fd, "{\"session\":\"abcdefgh\n", 22), 0);
+	close(fd);
+	assert_int_equal(audit_tail(p->path, 10, &of, &records), 0);
+	assert_int_equal(json_array_size(records), 2);
+	assert_int_equal(seq_of(records, 0), 1);
+	assert_int_equal(seq_of(records, 1), 4);
+	json_decref(records);
+	assert_int_equal(audit_tail(p->path, 10, &words, &records), 0);
+	assert_int_equal(json_array_size(records), 1);
+	assert_int_equal(seq_of(records, 0), 4);
+	json_decref(records);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +360,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_long_members_are_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_memory_leaves_nothing_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_cannot_be_cut_says_so, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_filter, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_disk_is_an_error_until_it_works_again,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_foreign_file_is_refused, setup, teardown),

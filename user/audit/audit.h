@@ -65,16 +65,23 @@ int audit_reopen(struct audit *a) __must_check;
 /* Number of the last record. */
 uint64_t audit_seq(const struct audit *a);
 
-/* Whether a record is wanted. */
-typedef bool audit_match_fn(void *arg, const json_t *record);
+/* Which records are wanted. */
+struct audit_filter {
+	/*
+	 * Those of this session; asked before the line is parsed. NULL: of any, and of none.
+	 */
+	bool (*session)(void *arg, const char *id);
+	bool (*record)(void *arg, const json_t *record); /* NULL: all */
+	void *arg;
+};
 
 /*
- * The last n records of the file at path that match (NULL: all), oldest first, as a new array that
- * the caller owns; where it has fewer, path.1 has those before (just rotated). Looks at the last
- * AUDIT_TAIL_BYTES of each only; lines that do not parse are left out.
+ * The last n records of the file at path that the filter lets through (NULL: all), oldest first, as
+ * a new array that the caller owns; where it has fewer, path.1 has those before (just rotated).
+ * Looks at the last AUDIT_TAIL_BYTES of each only; lines that do not parse are left out.
  */
 #define AUDIT_TAIL_BYTES (8u * 1024u * 1024u)
-int audit_tail(const char *path, size_t n, audit_match_fn *match, void *arg,
+int audit_tail(const char *path, size_t n, const struct audit_filter *filter,
 	       json_t **ret) __must_check;
 
 #endif

@@ -13,6 +13,8 @@
 #include "audit/audit.h"
 #include "base/fd.h"
 
+#define SESSION_BYTES 64 /* of an identifier, with the NUL: longer ones are nobody's */
+
 /* The last max bytes of the file, NUL-terminated; *ret_start: whether that is all of it. */
 static int read_end(int fd, size_t max, char **ret, size_t *ret_len, bool *ret_start)
 {
@@ -49,9 +51,9 @@ static json_t *parse_line(const char *line, size_t len)
 /* The line that ends before end (exclusive, at a newline or the end of the text). */
 static const char *line_start(const char *buf, const char *end)
 {
-	while (end > buf && end[-1] != '\n')
-		end--;
-	return end;
+	const char *newline = memrchr(buf, '\n', (size_t)(end - buf));
+
+	return newline ? newline + 1 : buf;
 }
 
 /* 0: not a record (a line that was torn and ended later) */
@@ -91,29 +93,57 @@ int tail_last_seq(int fd, uint64_t *ret_seq, bool *ret_torn)
 	return -EINVAL;
 }
 
-/* Walk the lines backwards, newest first, until n matched. */
-static int collect(const char *buf, const char *end, size_t n, audit_match_fn *match, void *arg,
+/*
+ * Whether a line is of a session that is wanted. The key is looked for in the text: in a string of
+ * the record its quotes would stand behind backslashes.
+ */
+static bool is_of_session(const struct audit_filter *f, const char *line, size_t len)
+{
+	static const char key[] = "\"session\":\"";
+	const char *at = memmem(line, len, key, sizeof(key) - 1), *end;
+	char id[SESSION_BYTES];
+
+	if (!at)
+		return false;
+	at += sizeof(key) - 1;
+	end = memchr(at, '"', (size_t)(line + len - at));
+	if (!end || (size_t)(end - at) >= sizeof(id))
+		return false;
+	memcpy(id, at, (size_t)(end - at));
+	id[end - at] = '\0';
+	return f->session(f->arg, id);
+}
+
+/* The record of a line, or NULL when it is not wanted, or none. */
+static json_t *wanted(const struct audit_filter *f, const char *line, size_t len)
+{
+	if (f && f->session && !is_of_session(f, line, len))
+		return NULL;
+	json_t *record = parse_line(line, len);
+
+	if (!record || !f || !f->record || f->record(f->arg, record))
+		return record;
+	json_decref(record);
+	return NULL;
+}
+
+/* Walk the lines backwards, newest first, until there are n. */
+static int collect(const char *buf, const char *end, size_t n, const struct audit_filter *f,
 		   json_t *out)
 {
 	while (end > buf && json_array_size(out) < n) {
 		const char *start = line_start(buf, end - 1);
-		json_t *record = parse_line(start, (size_t)(end - 1 - start));
+		json_t *record = wanted(f, start, (size_t)(end - 1 - start));
 
 		end = start;
-		if (!record)
-			continue;
-		if (match && !match(arg, record)) {
-			json_decref(record);
-			continue;
-		}
-		if (json_array_append_new(out, record) < 0)
+		if (record && json_array_append_new(out, record) < 0)
 			return -ENOMEM;
 	}
 	return 0;
 }
 
 /* Add to out, newest first, what the file has; *ret_all: it was looked at to its start. */
-static int collect_file(const char *path, size_t n, audit_match_fn *match, void *arg, json_t *out,
+static int collect_file(const char *path, size_t n, const struct audit_filter *f, json_t *out,
 			bool *ret_all)
 {
 	__cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -124,28 +154,28 @@ static int collect_file(const char *path, size_t n, audit_match_fn *match, void 
 		return -errno;
 	int r = read_end(fd, AUDIT_TAIL_BYTES, &buf, &len, ret_all);
 
-	return r < 0 ? r : collect(buf, line_start(buf, buf + len), n, match, arg, out);
+	return r < 0 ? r : collect(buf, line_start(buf, buf + len), n, f, out);
 }
 
-static int collect_all(const char *path, size_t n, audit_match_fn *match, void *arg, json_t *out)
+static int collect_all(const char *path, size_t n, const struct audit_filter *f, json_t *out)
 {
 	__cleanup_free char *rotated = NULL;
 	bool all = true;
-	int r = collect_file(path, n, match, arg, out, &all);
+	int r = collect_file(path, n, f, out, &all);
 
 	if ((r < 0 && r != -ENOENT) || !all || json_array_size(out) == n)
 		return r;
 	if (asprintf(&rotated, "%s.1", path) < 0)
 		return -ENOMEM;
-	int older = collect_file(rotated, n, match, arg, out, &all);
+	int older = collect_file(rotated, n, f, out, &all);
 
 	return older == -ENOENT ? r : older;
 }
 
-int audit_tail(const char *path, size_t n, audit_match_fn *match, void *arg, json_t **ret)
+int audit_tail(const char *path, size_t n, const struct audit_filter *filter, json_t **ret)
 {
 	json_t *newest = json_array(), *out = json_array();
-	int r = newest && out ? collect_all(path, n, match, arg, newest) : -ENOMEM;
+	int r = newest && out ? collect_all(path, n, filter, newest) : -ENOMEM;
 
 	for (size_t i = json_array_size(newest); r == 0 && i > 0; i--)
 		r = json_array_append(out, json_array_get(newest, i - 1)) < 0 ? -ENOMEM : 0;

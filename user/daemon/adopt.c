@@ -200,19 +200,25 @@ static struct session *session_of(struct daemon *d, const json_t *record)
 	return id ? session_find(d, id) : NULL;
 }
 
+static bool is_live(void *arg, const char *id)
+{
+	const struct session *s = session_find(arg, id);
+
+	return s && session_live(s);
+}
+
 static bool is_denial(void *arg, const json_t *record)
 {
-	const struct session *s = session_of(arg, record);
-
-	return s && session_live(s) && denial_is(record);
+	return session_of(arg, record) && denial_is(record);
 }
 
 /* `why` goes on with what the log has of it. */
 static int restore_denials(struct daemon *d)
 {
+	const struct audit_filter denials = {.session = is_live, .record = is_denial, .arg = d};
 	json_t *records = NULL, *record;
 	size_t i;
-	int r = audit_tail(AUDIT_FILE, RESTORED_MAX, is_denial, d, &records);
+	int r = audit_tail(AUDIT_FILE, RESTORED_MAX, &denials, &records);
 
 	if (r < 0)
 		return r;
@@ -224,7 +230,7 @@ static int restore_denials(struct daemon *d)
 int adopt_all(struct daemon *d)
 {
 	uv_update_time(d->loop); /* loading took a while, and deadlines count from now */
-	int r = audit_tail(AUDIT_FILE, LAST_RECORDS, NULL, NULL, &d->last_records);
+	int r = audit_tail(AUDIT_FILE, LAST_RECORDS, NULL, &d->last_records);
 
 	if (r == 0)
 		r = record_each(d, adopt_one);

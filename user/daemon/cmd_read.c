@@ -118,11 +118,11 @@ void cmd_why(struct conn *c, struct session *s)
 	conn_reply(c, denials_body(s), false);
 }
 
-static bool of_session(void *arg, const json_t *record)
+static bool is_session(void *arg, const char *id)
 {
-	const char *id = json_string_value(json_object_get(record, "session"));
+	const struct session *s = arg;
 
-	return id && strcmp(id, arg) == 0;
+	return strcmp(id, s->id) == 0;
 }
 
 static void send_records(struct conn *c, json_t *records, bool follow)
@@ -149,6 +149,7 @@ void cmd_records(struct conn *c, struct session *s, const json_t *args)
 {
 	json_int_t lines = json_integer_value(json_object_get(args, "lines"));
 	bool follow = json_is_true(json_object_get(args, "follow"));
+	const struct audit_filter of_session = {.session = is_session, .arg = s};
 	json_t *records = NULL;
 	int r;
 
@@ -161,7 +162,7 @@ void cmd_records(struct conn *c, struct session *s, const json_t *args)
 	if (lines <= 0)
 		lines = RECORDS_DEFAULT;
 	r = audit_tail(AUDIT_FILE, lines > RECORDS_MAX ? RECORDS_MAX : (size_t)lines,
-		       s ? of_session : NULL, s ? s->id : NULL, &records);
+		       s ? &of_session : NULL, &records);
 	if (r < 0) {
 		conn_error(c, -r, AUDIT_FILE ": %s", strerror(-r));
 		return;

@@ -3,16 +3,21 @@
 
 import json
 import os
+import pathlib
 import pwd
 import select
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "common"))
+import auditlog  # noqa: E402
+
 SECONDS = 90
 START_SECONDS = 240
-LOG = "/var/log/pinfold/audit.jsonl"
+LOG = auditlog.PATH
 POLICIES = "/etc/pinfold/policies.d"
 BASE = "/srv/pf-daemon"
 PGBIN = "/usr/lib/postgresql/15/bin"
@@ -36,11 +41,12 @@ def checked(*argv, **kw):
 def wait_until(condition, seconds=SECONDS):
     """What condition() returns once it is true; an error when the time is over."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while (began := time.monotonic()) < deadline:
         value = condition()
         if value:
             return value
-        time.sleep(0.02)  # between two looks at a condition that has a deadline
+        # between two looks at a condition that has a deadline
+        time.sleep(max(0.02, time.monotonic() - began))
     raise TimeoutError("waited in vain")
 
 
@@ -111,9 +117,11 @@ def find(name):
     return next((s for s in sessions(True) if s.get("name") == name), None)
 
 
+_logs = {LOG: auditlog.Log()}
+
+
 def records(path=LOG):
-    with open(path, "rb") as f:
-        return [json.loads(line) for line in f.read().split(b"\n")[:-1]]
+    return _logs.setdefault(path, auditlog.Log(path)).records()
 
 
 def ended(session):
@@ -131,6 +139,7 @@ def policy(name, text="", write=()):
 
 
 def prepare():
+    _logs[LOG].skip()
     os.makedirs(BASE, exist_ok=True)
     checked("groupadd", "-f", "pinfold")
     run("useradd", "--no-create-home", "--groups", "pinfold", USER)

@@ -3,13 +3,18 @@
 
 import json
 import os
+import pathlib
 import pwd
 import re
 import select
 import subprocess
+import sys
 import time
 
-LOG = "/var/log/pinfold/audit.jsonl"
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "common"))
+import auditlog  # noqa: E402
+
+LOG = auditlog.PATH
 SLICE = "/sys/fs/cgroup/pinfold.slice"
 PINS = "/sys/fs/bpf/pinfold"
 POLICIES = "/etc/pinfold/policies.d"
@@ -39,11 +44,13 @@ def until(condition, what, seconds=SECONDS):
     """What condition() says once it is true."""
     deadline = time.monotonic() + seconds
     while True:
+        began = time.monotonic()
         value = condition()
         if value:
             return value
         check(time.monotonic() < deadline, f"never: {what}")
-        time.sleep(0.05)  # between two looks at a condition that has a deadline
+        # between two looks at a condition that has a deadline
+        time.sleep(max(0.05, time.monotonic() - began))
 
 
 def run(argv, **kw):
@@ -89,9 +96,11 @@ def session(name):
     return next((s for s in reversed(sessions()) if s.get("name") == name), None)
 
 
+_logs = {}
+
+
 def records(path=LOG):
-    with open(path, encoding="utf-8") as f:
-        return [json.loads(line) for line in f if line.endswith("\n")]
+    return _logs.setdefault(path, auditlog.Log(path)).records()
 
 
 def events(session_id, event):

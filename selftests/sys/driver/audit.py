@@ -1,34 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pinfold's own log, read from where a mode began: which case does each record belong to?"""
 
-import json
+import pathlib
+import sys
 
 from . import wait
 
-LOG = "/var/log/pinfold/audit.jsonl"
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "common"))
+import auditlog  # noqa: E402
+
 SECONDS = 120
 
 
-class Log:
-    def __init__(self, path=LOG):
-        self._path = path
-        self._offset = 0
-
-    def skip(self):
-        """Forget what is there by now."""
-        try:
-            with open(self._path, "rb") as f:
-                self._offset = f.seek(0, 2)
-        except FileNotFoundError:
-            self._offset = 0
-
-    def records(self):
-        """Everything since skip(). A line still being written is left for the next call."""
-        with open(self._path, "rb") as f:
-            f.seek(self._offset)
-            lines = f.read().split(b"\n")[:-1]
-        return [json.loads(line) for line in lines]
-
+class Log(auditlog.Log):
     def denials(self, session):
         """The session's denial records, once all that it caused have been written: as many as the
         kernel counted for its record of the end, or after it has ended."""

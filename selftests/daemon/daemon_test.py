@@ -789,9 +789,10 @@ class Caps(unittest.TestCase):
         wait_until(lambda: find("unread") and find("unread")["state"] == "running")
         session, older = find("unread")["id"], product.LOG + ".1"
         self.assertFalse(os.path.exists(older))
-        line = json.dumps({"seq": 1, "type": "denial", "session": session, "object": "x" * 1000})
+        line = json.dumps({"seq": 1, "type": "denial", "session": session, "object": "x" * 1000},
+                          separators=(",", ":"))  # as the daemon writes it
         with open(older, "w", encoding="ascii") as f:
-            f.write((line + "\n") * 9000)  # more than is looked at
+            f.write((line + "\n") * 5000)  # two such answers are more than may wait
         try:
             out = product.checked("/usr/bin/python3", "-c", self.UNREAD, session,
                                   preexec_fn=product.as_user(), timeout=300)

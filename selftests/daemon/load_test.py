@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`pinfold policy load`: another policy for a session that lives. Its tests are daemon_test.py's."""
 
+import ctypes
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import time
 import unittest
@@ -347,7 +349,8 @@ class LoadTrust(LoadTest):
         self.refused("free", "last", "only root", user=True)
         self.refused(first, "last", "only root", user=True)
         self.assertEqual(self.ask(s, "open", path), "EACCES")
-        refusals = [r for r in records() if r.get("session") == find("last")["id"] and
+        session = find("last")["id"]
+        refusals = [r for r in records() if r.get("session") == session and
                     r.get("event") == "policy-refused"]
         self.assertEqual(len(refusals), 2)
         self.loads("free", "last")
@@ -659,17 +662,27 @@ class LoadGap(LoadTest):
 
     def test_nothing_stays_of_a_load_that_fails(self):
         """Pid 1 of a frozen session takes descriptors until its socket is full."""
-        paths = [write(f"{TREE}/many/{i}") for i in range(1000)]
+        paths = [write(f"{TREE}/many/{i}") for i in range(500)]
         policy("gap-many", write=[f"{TREE}/a"], deny=[f"{TREE}/b", *paths])
         s = self.start("full", "gap-a")
         put(cgroup("full", "agent/cgroup.freeze"), "1")
         wait_until(lambda: stands_still("full"))
+        little_room(find("full")["pid"])
         wait_until(lambda: "takes nothing more" in load("gap-many", "full").stderr)
         self.assertEqual(marks(), 0)
         put(cgroup("full", "agent/cgroup.freeze"), "0")
         self.assertEqual(self.ask(s, "open", f"{TREE}/b/file"), "EACCES")
         self.loads("gap-b", "full")
         self.assertEqual(self.agrees(s, "full"), "b")
+
+
+def little_room(pid):
+    """The socket over which pid 1 of a session gets descriptors takes as little as there is."""
+    call, hold_fd_in = ctypes.CDLL(None).syscall, 10
+    pidfd = os.pidfd_open(pid)
+    with socket.socket(fileno=call(438, pidfd, hold_fd_in, 0)) as s:  # pidfd_getfd
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    os.close(pidfd)
 
 
 def marks():

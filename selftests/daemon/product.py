@@ -156,7 +156,7 @@ def postgres():
     with open("build/pgdata.tar", "rb") as data:
         checked(*as_pg, "tar", "-x", "-C", home, stdin=data)
     with open(f"{home}/postgresql.conf", "a", encoding="ascii") as f:
-        f.write("listen_addresses = '10.77.0.9'\nfsync = off\njit = off\n"
+        f.write("listen_addresses = '10.77.0.9'\nfsync = off\n"
                 f"unix_socket_directories = '{home}'\n")
     with open(f"{home}/pg_hba.conf", "a", encoding="ascii") as f:
         f.write("host postgres all all trust\n")

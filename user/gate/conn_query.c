@@ -10,9 +10,6 @@
 
 #include "gate/conn.h"
 
-/* The rule that denies a text on which the boxed parser had nothing to say. */
-#define RULE_NO_VERDICT "BOX"
-
 static void note_denied(struct conn *c, const struct verdict *v)
 {
 	struct record_statement rec = {.db = c->ep->config->name, .conn = c->id, .verdict = v};
@@ -57,15 +54,6 @@ static int skip(struct conn *c, int r)
 	return r;
 }
 
-static void result_denied(struct sql_result *r, const char *rule, const char *sqlstate,
-			  const char *reason)
-{
-	memset(r, 0, sizeof(*r));
-	snprintf(r->rule, sizeof(r->rule), "%s", rule);
-	snprintf(r->sqlstate, sizeof(r->sqlstate), "%s", sqlstate);
-	snprintf(r->reason, sizeof(r->reason), "%s", reason);
-}
-
 /* Deny something that is not a statement text; recorded with that word as its text. */
 static int deny_word(struct conn *c, const char *word, const char *rule, const char *sqlstate,
 		     const char *reason)
@@ -74,7 +62,7 @@ static int deny_word(struct conn *c, const char *word, const char *rule, const c
 
 	if (!v)
 		return -ENOMEM;
-	result_denied(&v->result, rule, sqlstate, reason);
+	verdict_deny(&v->result, rule, sqlstate, reason);
 	note_denied(c, v);
 	int r = query_refuse(c, &v->result);
 
@@ -87,11 +75,7 @@ void query_answered(struct ask *a)
 	struct conn *c = (struct conn *)((char *)a - offsetof(struct conn, ask));
 	struct verdict *v = TAKE_PTR(a->verdict);
 
-	if (v->decided)
-		vcache_add(c->gate->cache, v);
-	else
-		result_denied(&v->result, RULE_NO_VERDICT, "54001",
-			      "the statement could not be classified");
+	vcache_add(c->gate->cache, v);
 	conn_set_state(c, c->resume);
 	/* An error of the server came meanwhile: the message is not looked at any more. */
 	if (c->state == CONN_SKIP)
@@ -104,6 +88,7 @@ void query_answered(struct ask *a)
 /* Ask the boxed parser: -EAGAIN, or 0 when it answered at once. */
 static int ask(struct conn *c, struct pg_text text, struct verdict **ret)
 {
+	c->ask.dialect = SQL_POSTGRES;
 	c->ask.verdict = verdict_new(text.p, text.len);
 	if (!c->ask.verdict)
 		return -ENOMEM;

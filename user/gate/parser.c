@@ -13,6 +13,9 @@
 #include "base/fd.h"
 #include "base/log.h"
 
+/* The rule that denies a text on which the worker had nothing to say. */
+#define RULE_NO_VERDICT "BOX"
+
 static void parser_pump(struct parser *p);
 
 static void poll_freed(uv_handle_t *h)
@@ -35,6 +38,9 @@ static void worker_drop(struct parser *p)
 static void ask_done(struct ask *a)
 {
 	a->waiting = false;
+	if (!a->verdict->decided)
+		verdict_deny(&a->verdict->result, RULE_NO_VERDICT, "54001",
+			     "the statement could not be classified");
 	a->answered(a);
 }
 
@@ -171,7 +177,7 @@ static int send_question(struct parser *p, struct ask *a)
 {
 	struct parser_question q = {
 		.len = (uint32_t)a->verdict->len,
-		.dialect = SQL_POSTGRES,
+		.dialect = (uint32_t)a->dialect,
 	};
 	int r = buf_reserve(&p->out, sizeof(q) + a->verdict->len);
 

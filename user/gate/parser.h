@@ -24,7 +24,9 @@ int parser_zygote_start(int *ret_fd) __must_check;
 /* A question. Embedded in who asks; must stay in place until answered or taken back. */
 struct ask {
 	struct list link;
-	struct verdict *verdict; /* the asker's reference; result is filled in */
+	enum sql_dialect dialect;
+	struct verdict *verdict; /* the asker's reference; result is filled in: without an answer by
+				  * the rule BOX, and decided stays false */
 	void (*answered)(struct ask *a);
 	bool waiting;
 };

@@ -278,19 +278,6 @@ static int put_string(struct buf *b, const char *name, const char *value, size_t
 	return ret < 0 ? ret : buf_put(b, "\"", 1);
 }
 
-static const char *verdict_word(const struct verdict *v)
-{
-	switch ((enum sql_verdict)v->result.verdict) {
-	case SQL_ALLOW:
-		return "allow";
-	case SQL_KILL:
-		return "kill";
-	case SQL_DENY:
-		break;
-	}
-	return "deny";
-}
-
 /* The members that every statement has; all of them numbers and words of the gate's own. */
 static int put_statement(struct buf *b, const struct record_statement *s)
 {
@@ -303,7 +290,7 @@ static int put_statement(struct buf *b, const struct record_statement *s)
 			 "{\"type\":\"statement\",\"at\":\"%s\",\"db\":\"%s\",\"conn\":%" PRIu64
 			 ",\"verdict\":\"%s\",\"kind\":\"%s\",\"fingerprint\":\"%016" PRIx64
 			 "\",\"bytes\":%" PRIu64 ",\"rows\":%" PRIu64 ",\"us\":%" PRIu64,
-			 stamp_now().text, s->db, s->conn, verdict_word(s->verdict),
+			 stamp_now().text, s->db, s->conn, sql_verdict_name(q->verdict),
 			 sql_kind_name(q->kind), q->fingerprint, s->bytes, s->rows, s->us);
 
 	if (n < 0 || n >= OBJECT_ROOM)

@@ -6,6 +6,7 @@
  */
 #include "gate/verdict.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -54,6 +55,14 @@ void verdict_unref(struct verdict *v)
 {
 	if (v && --v->refs == 0)
 		free(v);
+}
+
+void verdict_deny(struct sql_result *r, const char *rule, const char *sqlstate, const char *reason)
+{
+	memset(r, 0, sizeof(*r));
+	snprintf(r->rule, sizeof(r->rule), "%s", rule);
+	snprintf(r->sqlstate, sizeof(r->sqlstate), "%s", sqlstate);
+	snprintf(r->reason, sizeof(r->reason), "%s", reason);
 }
 
 static size_t entry_bytes(const struct verdict *v)

@@ -25,6 +25,8 @@ struct verdict {
 struct verdict *verdict_new(const char *text, size_t len);
 struct verdict *verdict_ref(struct verdict *v);
 void verdict_unref(struct verdict *v);
+/* Make *r a denial, in these words; what does not fit is cut. */
+void verdict_deny(struct sql_result *r, const char *rule, const char *sqlstate, const char *reason);
 
 struct vcache;
 

@@ -124,6 +124,17 @@ int sql_result_check(struct sql_result *r)
 	return 0;
 }
 
+const char *sql_verdict_name(unsigned int verdict)
+{
+	static const char *const names[] = {
+		[SQL_DENY] = "deny",
+		[SQL_ALLOW] = "allow",
+		[SQL_KILL] = "kill",
+	};
+
+	return verdict < ARRAY_LEN(names) ? names[verdict] : names[SQL_DENY];
+}
+
 const char *sql_kind_name(unsigned int kind)
 {
 	static const char *const names[SQL_KIND_COUNT] = {

@@ -158,6 +158,9 @@ int sql_classify(enum sql_dialect dialect, const char *text, size_t len,
  */
 int sql_result_check(struct sql_result *r) __must_check;
 
+/* "allow", "deny", "kill"; "deny" for unknown numbers. Static. Thread-safe. */
+const char *sql_verdict_name(unsigned int verdict);
+
 /* "select", "set", ...: a word for logs; "none" for unknown numbers. Static. Thread-safe. */
 const char *sql_kind_name(unsigned int kind);
 

@@ -15,7 +15,6 @@
 #include <sys/wait.h>
 #include <linux/close_range.h>
 
-#include "base/core.h"
 #include "base/fd.h"
 #include "gate/limits.h"
 #include "gate/parser.h"
@@ -80,16 +79,24 @@ int parser_serve(int fd)
 	return r == -EPIPE ? 0 : r;
 }
 
+/* Who has a lower limit already may not raise it, and need not. */
 static int limit(int which, rlim_t value)
 {
-	struct rlimit l = {.rlim_cur = value, .rlim_max = value};
+	struct rlimit l;
 
+	if (getrlimit(which, &l) < 0)
+		return -errno;
+	if (l.rlim_max > value)
+		l.rlim_max = value;
+	l.rlim_cur = l.rlim_max;
 	return setrlimit(which, &l) < 0 ? -errno : 0;
 }
 
 static int set_limits(void)
 {
-	int r = core_never();
+	/* No core, as core_never() has it; what is not dumpable and executes nothing needs no more.
+	 */
+	int r = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : limit(RLIMIT_CORE, 1);
 
 #ifndef BUILT_WITH_ASAN /* its shadow is mapped far past any limit */
 	if (r == 0)

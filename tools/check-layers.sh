@@ -6,7 +6,7 @@ set -u
 cd "$(dirname "$0")/../user" || exit 1
 declare -A may=(
 	[base]="" [ctl]="base" [policy]="base" [sql]="base" [audit]="base"
-	[kern]="base" [gate]="base policy sql" [session]="base policy kern"
+	[kern]="base" [gate]="base policy sql" [session]="base policy kern" [classify]="base sql gate"
 	[daemon]="base ctl policy kern session audit" [cli]="base ctl policy sql audit session" [init]="base"
 )
 # Folders that may see the kernel/user contract in include/pinfold.

@@ -28,7 +28,7 @@ do_install() {
 	install -d "$dest$prefix"/{bin,sbin,libexec/pinfold} "$man1" "$man5" "$man8" "$completion" "$units"
 	install -m 0755 "$bin/pinfold" "$dest$prefix/bin/"
 	install -m 0755 "$bin/pinfoldd" "$dest$prefix/sbin/"
-	install -m 0755 "$bin"/pinfold-{init,gate,probe} "$dest$prefix/libexec/pinfold/"
+	install -m 0755 "$bin"/pinfold-{init,gate,probe,classify} "$dest$prefix/libexec/pinfold/"
 	install -m 0644 docs/man/*.1 "$man1"
 	install -m 0644 docs/man/*.5 "$man5"
 	install -m 0644 docs/man/*.8 "$man8"

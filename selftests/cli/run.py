@@ -9,7 +9,7 @@ import sys
 import unittest
 
 sys.dont_write_bytecode = True  # nothing of ours outside build/
-MODULES = ["commands_test", "relay_test"]  # these look at the two programs in sys.argv
+MODULES = ["commands_test", "classify_test", "relay_test"]  # these look at the two programs in sys.argv
 DEADLINE = 120  # seconds for one test
 
 

@@ -141,6 +141,20 @@ class Why(unittest.TestCase):
             return f.read()
 
 
+class Classify(unittest.TestCase):
+    """The boxed parser, started by the session itself."""
+
+    def test_inside(self):
+        script = ("printf 'SELECT 1\\nDROP TABLE t\\n' | pinfold classify --type postgres;"
+                  "pinfold why")
+        s = Session("sh", "-c", script, user=True)
+        status, out, err = s.end()
+        self.assertEqual((status, err), (0, ""), out)
+        *verdicts, why = out.splitlines()
+        self.assertEqual([json.loads(v)["rule"] for v in verdicts], ["", "P24"])
+        self.assertEqual(why, "nothing was denied")
+
+
 class Adoption(unittest.TestCase):
     """kill -9 of pinfoldd: the next one goes on where it was."""
 

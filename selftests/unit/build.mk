@@ -10,3 +10,4 @@ $(eval $(call unit_test,policy_rules,selftests/unit/policy_rules.c,policy base,-
 $(eval $(call unit_test,gate_wire,selftests/unit/gate_wire.c,gate base))
 $(eval $(call unit_test,gate_parts,selftests/unit/gate_parts.c,gate sql base,-l:libpg_query.a -luv -ljansson -lssl -lcrypto -lseccomp -lpthread -lm))
 $(eval $(call unit_test,init_filter,selftests/unit/init_filter.c user/init/filter.c user/init/filter_table.c,base,-lseccomp))
+$(eval $(call unit_test,classify_lines,selftests/unit/classify_lines.c,classify gate sql base,-l:libpg_query.a -luv -ljansson -lseccomp -lpthread -lm))

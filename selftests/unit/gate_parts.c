@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "gate/config.h"
+#include "gate/conn.h"
 #include "gate/names.h"
 #include "gate/record.h"
 #include "gate/scram.h"
@@ -267,6 +268,23 @@ static void config_bad(void **state)
 	assert_int_equal(config_parse(text, strlen(text), 0, &c, &why), -EINVAL);
 }
 
+/*
+ * What the classifier allows is either carried out by the gate or sent on: no kind is refused
+ * behind the classifier's back, so its verdict is the gate's.
+ */
+static void kinds_have_a_road(void **state)
+{
+	struct verdict *v = verdict_of("");
+
+	(void)state;
+	assert_false(tx_is_local(v) || tx_is_forward(v));
+	for (unsigned int kind = SQL_KIND_NONE + 1; kind < SQL_KIND_COUNT; kind++) {
+		v->result.kind = (uint8_t)kind;
+		assert_int_equal(tx_is_local(v) + tx_is_forward(v), 1);
+	}
+	verdict_unref(v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -280,6 +298,7 @@ int main(void)
 		cmocka_unit_test(json_text),
 		cmocka_unit_test(config_good),
 		cmocka_unit_test(config_bad),
+		cmocka_unit_test(kinds_have_a_road),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@ import t_transactions  # noqa: F401  pylint: disable=unused-import
 import t_clients  # noqa: F401  pylint: disable=unused-import
 import t_upstream  # noqa: F401  pylint: disable=unused-import
 import t_limits  # noqa: F401  pylint: disable=unused-import
+import t_classify  # noqa: F401  pylint: disable=unused-import
 
 if __name__ == "__main__":
     sys.exit(suite.run_all(sys.argv[1], sys.argv[2:], os.environ.get("WIRE_MUST_RUN") == "1"))

@@ -30,6 +30,8 @@ const struct cli_command cli_commands[] = {
 	 cmd_policy_check, false},
 	{"policy load", "SESSION", "give a live session another policy", cli_policy_load_options,
 	 cmd_policy_load, false},
+	{"classify", "", "say of each line of input, a statement, whether a gate would allow it",
+	 cli_classify_options, cmd_classify, false},
 	{"audit tail", "", "show the newest audit records of all sessions", cli_tail_options,
 	 cmd_audit_tail, false},
 	{"version", "", "print the versions of pinfold and of the daemon", cli_json_options,

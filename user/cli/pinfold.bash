@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of pinfold for bash. tools/check-docs.sh compares it with the program's own tables.
 
-_pinfold_commands="run ps logs kill panic unlock why doctor policy audit version help"
+_pinfold_commands="run ps logs kill panic unlock why doctor policy classify audit version help"
 
 # Options that a command takes.
 _pinfold_options()
@@ -17,6 +17,7 @@ _pinfold_options()
 	doctor) echo "--json --help" ;;
 	"policy check") echo "--json --help" ;;
 	"policy load") echo "-p --policy --json --help" ;;
+	classify) echo "--type --jsonl --help" ;;
 	"audit tail") echo "-n --lines -f --follow --json --help" ;;
 	version) echo "--json --help" ;;
 	help) echo "--help" ;;
@@ -45,6 +46,7 @@ _pinfold_value()
 	-p | --policy) mapfile -t COMPREPLY < <(compgen -f -W "$(_pinfold_policies)" -- "$2") ;;
 	-u | --user) mapfile -t COMPREPLY < <(compgen -u -- "$2") ;;
 	-s | --signal) mapfile -t COMPREPLY < <(compgen -A signal -- "$2") ;;
+	--type) mapfile -t COMPREPLY < <(compgen -W "postgres" -- "$2") ;;
 	-n | --name | --lines | -e | --env) COMPREPLY=() ;;
 	*) return 1 ;;
 	esac

@@ -14,16 +14,14 @@
 /* The kernel hands out the door's descriptor to some whom it does not make admin. */
 static int check_label(void)
 {
-	char path[KERN_PATH_MAX];
 	struct pf_label label = {0};
-	int r = pin_path(path, "maps", kern_map_names[KERN_MAP_TASKS]);
+	__cleanup_fd int tasks = pins_open("maps", kern_map_names[KERN_MAP_TASKS]);
 
-	if (r < 0)
-		return r;
-	__cleanup_fd int tasks = bpf_obj_get(path);
+	if (tasks < 0)
+		return tasks;
 	__cleanup_fd int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
 
-	if (tasks < 0 || self < 0)
+	if (self < 0)
 		return -errno;
 	if (bpf_map_lookup_elem(tasks, &self, &label) < 0 && errno != ENOENT)
 		return -errno;

@@ -252,7 +252,8 @@ static int attach_one(struct loader *l, struct bpf_program *prog, struct bpf_lin
 		link = bpf_program__attach_cgroup(prog, l->slice);
 		r = link ? 0 : -errno;
 	}
-	*ret = link;
+	if (r == 0)
+		*ret = link;
 	return r;
 }
 
@@ -282,12 +283,16 @@ static int attach(struct loader *l, struct bpf_program *prog)
 {
 	if (l->n == LINKS_MAX)
 		return kern_fail(l->err, E2BIG, "more than %d programs", LINKS_MAX);
-	int r = attach_one(l, prog, &l->links[l->n]);
+	struct bpf_link *link = NULL;
+	int r = attach_one(l, prog, &link);
 
-	l->progs[l->n] = prog;
-	if (r == 0 && l->links[l->n++])
-		r = own_add(bpf_map__fd(l->skel->maps.pf_own), PF_OWN_LINK,
-			    bpf_link__fd(l->links[l->n - 1]));
+	if (r == 0) {
+		l->progs[l->n] = prog;
+		l->links[l->n] = link;
+		l->n++;
+	}
+	if (r == 0 && link)
+		r = own_add(bpf_map__fd(l->skel->maps.pf_own), PF_OWN_LINK, bpf_link__fd(link));
 	return r < 0 ? kern_fail(l->err, -r, "cannot attach %s: %s", bpf_program__name(prog),
 				 strerror(-r))
 		     : 0;

@@ -199,17 +199,6 @@ static int make_upstreams(const struct session *s, struct endpoint_list *l)
 	return r;
 }
 
-int publish_upstreams(struct session *s)
-{
-	struct endpoint_list up = {0};
-	int r = make_upstreams(s, &up);
-
-	if (r == 0)
-		r = kern_session_upstreams(s->d->kern, s->cg.id, up.v, up.n);
-	free(up.v);
-	return r;
-}
-
 static int publish_with(struct session *s, const struct kern_rule *rules, size_t n)
 {
 	struct endpoint_list ends = {0}, ups = {0};

@@ -175,8 +175,6 @@ int publish(struct session *s, struct policy_err *err) __must_check;
 /* The rules of s as the kernel wants them; the caller frees *ret. */
 int publish_rules(const struct session *s, struct kern_rule **ret, size_t *ret_n,
 		  struct policy_err *err) __must_check;
-/* Where the gate of s may connect, from s->addresses; the caller frees. */
-int publish_upstreams(struct session *s) __must_check;
 
 /* end.c: from whatever ends it to nothing left. */
 void session_kill(struct session *s, const char *reason);

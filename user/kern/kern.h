@@ -169,13 +169,6 @@ int kern_session_reserve(struct kern *k, __u64 id, __u64 agent_cgroup,
 			 __u64 gate_cgroup) __must_check;
 
 /*
- * Replace the upstream addresses of a session's gate (a name resolved anew). New ones are added
- * before old ones go.
- */
-int kern_session_upstreams(struct kern *k, __u64 id, const struct kern_endpoint *upstreams,
-			   size_t n) __must_check;
-
-/*
  * Other rules for a published session, in two steps: their map, then one update that puts them in
  * force. Whoever asks in between, or after a crash, sees by pf_session.policy which it is. The
  * second returns when no program is at work with the old ones any more; -ECANCELED: the session is

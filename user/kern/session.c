@@ -55,11 +55,11 @@ static int put_endpoints(struct kern *k, const struct kern_session *s)
 	return 0;
 }
 
-static int put_upstreams(struct kern *k, __u64 id, const struct kern_endpoint *upstreams, size_t n)
+static int put_upstreams(struct kern *k, const struct kern_session *s)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct pf_endpoint_key key = address_key(id, &upstreams[i]);
-		int r = put(k, KERN_MAP_UPSTREAMS, &key, &upstreams[i].id);
+	for (size_t i = 0; i < s->n_upstreams; i++) {
+		const struct pf_endpoint_key key = address_key(s->id, &s->upstreams[i]);
+		int r = put(k, KERN_MAP_UPSTREAMS, &key, &s->upstreams[i].id);
 
 		if (r < 0)
 			return r;
@@ -67,46 +67,20 @@ static int put_upstreams(struct kern *k, __u64 id, const struct kern_endpoint *u
 	return 0;
 }
 
-/* Whether an address key belongs to the session and is not among the n that stay. */
-static bool is_stale(const struct pf_endpoint_key *key, __u64 id, const struct kern_endpoint *stay,
-		     size_t n)
-{
-	if (key->session != id)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		const struct pf_endpoint_key other = address_key(id, &stay[i]);
-
-		if (memcmp(&other, key, sizeof(other)) == 0)
-			return false;
-	}
-	return true;
-}
-
 /*
  * Deleting while iterating would restart the walk at the front, so the next key is fetched first.
  */
-static void drop_addresses(struct kern *k, enum kern_map map, __u64 id,
-			   const struct kern_endpoint *stay, size_t n)
+static void drop_addresses(struct kern *k, enum kern_map map, __u64 id)
 {
 	struct pf_endpoint_key key, next;
 	int more = bpf_map_get_next_key(k->maps[map], NULL, &key) == 0;
 
 	while (more) {
 		more = bpf_map_get_next_key(k->maps[map], &key, &next) == 0;
-		if (is_stale(&key, id, stay, n))
+		if (key.session == id)
 			drop(k, map, &key);
 		key = next;
 	}
-}
-
-int kern_session_upstreams(struct kern *k, __u64 id, const struct kern_endpoint *upstreams,
-			   size_t n)
-{
-	int r = put_upstreams(k, id, upstreams, n);
-
-	if (r == 0)
-		drop_addresses(k, KERN_MAP_UPSTREAMS, id, upstreams, n);
-	return r;
 }
 
 static __u64 boot_ns(void)
@@ -166,7 +140,7 @@ static int publish(struct kern *k, const struct kern_session *s, __u32 policy)
 	if (r == 0)
 		r = put_endpoints(k, s);
 	if (r == 0)
-		r = put_upstreams(k, s->id, s->upstreams, s->n_upstreams);
+		r = put_upstreams(k, s);
 	if (r < 0)
 		return r;
 	v.flags |= PF_SESSION_LIVE;
@@ -249,8 +223,8 @@ int kern_session_drop(struct kern *k, __u64 id)
 	int r = kern_session_get(k, id, &s);
 
 	drop(k, KERN_MAP_SESSIONS, &id);
-	drop_addresses(k, KERN_MAP_ENDPOINTS, id, NULL, 0);
-	drop_addresses(k, KERN_MAP_UPSTREAMS, id, NULL, 0);
+	drop_addresses(k, KERN_MAP_ENDPOINTS, id);
+	drop_addresses(k, KERN_MAP_UPSTREAMS, id);
 	drop_cgroups(k, id);
 	drop(k, KERN_MAP_STATS, &id);
 	if (r == 0)

@@ -50,6 +50,9 @@ struct kern {
 /* Map the audit ring; k->maps is filled. */
 int ring_open(struct kern *k) __must_check;
 
+/* rules.c: FNV-1a 64 of what h (PF_FNV_OFFSET: nothing) is the hash of, and of len bytes at p. */
+__u64 fnv(__u64 h, const void *p, size_t len);
+
 /* Fill err (KERN_TEXT_MAX bytes, may be NULL) and return -error. */
 int kern_fail(char *err, int error, const char *fmt, ...) __printf_like(3, 4);
 

@@ -102,22 +102,13 @@ static int configure(struct loader *l)
 	return 0;
 }
 
-static __u64 hash_bytes(__u64 h, const void *p, size_t len)
-{
-	const unsigned char *c = p;
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ c[i]) * PF_FNV_PRIME;
-	return h;
-}
-
 static __u64 build_hash(const struct loader *l)
 {
 	size_t size;
 	const void *elf = pinfold_bpf__elf_bytes(&size);
-	__u64 h = hash_bytes(PF_FNV_OFFSET, elf, size);
+	__u64 h = fnv(PF_FNV_OFFSET, elf, size);
 
-	return hash_bytes(h, l->skel->rodata, sizeof(*l->skel->rodata));
+	return fnv(h, l->skel->rodata, sizeof(*l->skel->rodata));
 }
 
 /* "file_open" of a program in section "lsm/file_open"; NULL for other programs. */

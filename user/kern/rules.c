@@ -18,7 +18,7 @@
 /* Keys tried when hashes of different rules collide. */
 #define KEY_TRIES 16
 
-static __u64 fnv(__u64 h, const void *p, size_t len)
+__u64 fnv(__u64 h, const void *p, size_t len)
 {
 	const unsigned char *c = p;
 

@@ -50,7 +50,14 @@ struct kern {
 /* Map the audit ring; k->maps is filled. */
 int ring_open(struct kern *k) __must_check;
 
-/* rules.c: FNV-1a 64 of what h (PF_FNV_OFFSET: nothing) is the hash of, and of len bytes at p. */
+/* rules.c: a descriptor of the rules' map at this key of pf_policies, the caller's. */
+int rules_open(struct kern *k, __u32 key) __must_check;
+/*
+ * Wait until no program is at work any more with what it found before: the kernel does, for an
+ * update of a map of maps. fd is the map that stands at key.
+ */
+void rules_settle(struct kern *k, __u32 key, int fd);
+/* FNV-1a 64 of what h (PF_FNV_OFFSET: nothing) is the hash of, and of len bytes at p. */
 __u64 fnv(__u64 h, const void *p, size_t len);
 
 /* Fill err (KERN_TEXT_MAX bytes, may be NULL) and return -error. */

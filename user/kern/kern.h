@@ -169,10 +169,11 @@ int kern_session_reserve(struct kern *k, __u64 id, __u64 agent_cgroup,
 			 __u64 gate_cgroup) __must_check;
 
 /*
- * Other rules for a published session, in two steps: their map, then one update that puts them in
- * force. Whoever asks in between, or after a crash, sees by pf_session.policy which it is. The
- * second returns when no program is at work with the old ones any more; -ECANCELED: the session is
- * not live (kern_revoke_all).
+ * Other rules for a published session, in two steps: their map, which is made unless there is one
+ * (errors as for kern_session_publish), then one update that puts them in force. Whoever asks in
+ * between, or after a crash, sees by pf_session.policy which it is. The second returns when no
+ * program is at work with the old ones any more; -ECANCELED: the session is not live
+ * (kern_revoke_all).
  */
 int kern_rules_make(struct kern *k, const struct kern_rule *rules, size_t n,
 		    __u32 *ret_key) __must_check;

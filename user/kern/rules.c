@@ -3,8 +3,6 @@
  * Rule maps, shared by sessions with the same rules. A policy's key is a hash of its rules, and the
  * map that holds them is the only record of it: a restarted daemon finds the same keys.
  */
-#include "kern/rules.h"
-
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/membarrier.h>
@@ -44,7 +42,7 @@ static __u32 rules_hash(const struct kern_rule *rules, size_t n)
 	return (__u32)(sum ^ sum >> 32);
 }
 
-static int inner_fd(struct kern *k, __u32 key)
+int rules_open(struct kern *k, __u32 key)
 {
 	__u32 id;
 
@@ -105,14 +103,14 @@ static int outer_add(struct kern *k, __u32 key, const struct kern_rule *rules, s
 	return 0;
 }
 
-int rules_share(struct kern *k, const struct kern_rule *rules, size_t n, __u32 *ret_key)
+int kern_rules_make(struct kern *k, const struct kern_rule *rules, size_t n, __u32 *ret_key)
 {
 	__u32 key = rules_hash(rules, n);
 
 	if (n > PF_MAX_RULES)
 		return -E2BIG;
 	for (int i = 0; i < KEY_TRIES; i++, key++) {
-		__cleanup_fd int fd = inner_fd(k, key);
+		__cleanup_fd int fd = rules_open(k, key);
 		int r = 0;
 
 		if (fd == -ENOENT)
@@ -139,7 +137,7 @@ static void drop_key(struct kern *k, __u32 key)
 	own_drop_map(k->maps[KERN_MAP_OWN], inner);
 }
 
-void rules_unshare(struct kern *k, __u32 key)
+void kern_rules_drop(struct kern *k, __u32 key)
 {
 	__u64 id, *prev = NULL;
 	struct pf_session s;
@@ -151,11 +149,6 @@ void rules_unshare(struct kern *k, __u32 key)
 			return;
 	}
 	drop_key(k, key);
-}
-
-int rules_open(struct kern *k, __u32 key)
-{
-	return inner_fd(k, key);
 }
 
 void rules_settle(struct kern *k, __u32 key, int fd)

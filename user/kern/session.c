@@ -9,7 +9,6 @@
 #include <time.h>
 
 #include "kern/internal.h"
-#include "kern/rules.h"
 
 static int put(struct kern *k, enum kern_map map, const void *key, const void *value)
 {
@@ -156,21 +155,16 @@ int kern_session_publish(struct kern *k, const struct kern_session *s)
 		return -E2BIG;
 	if (kern_session_get(k, s->id, &old) == 0)
 		return -EEXIST;
-	int r = rules_share(k, s->rules, s->n_rules, &policy);
+	int r = kern_rules_make(k, s->rules, s->n_rules, &policy);
 
 	if (r < 0)
 		return r;
 	r = publish(k, s, policy);
 	if (r < 0) {
 		kern_session_drop(k, s->id);
-		rules_unshare(k, policy);
+		kern_rules_drop(k, policy);
 	}
 	return r;
-}
-
-int kern_rules_make(struct kern *k, const struct kern_rule *rules, size_t n, __u32 *ret_key)
-{
-	return rules_share(k, rules, n, ret_key);
 }
 
 int kern_session_set_rules(struct kern *k, __u64 id, __u32 key, const struct kern_rule *rules,
@@ -192,13 +186,8 @@ int kern_session_set_rules(struct kern *k, __u64 id, __u32 key, const struct ker
 	/* The memory of the old value may become that of another session's at the next update. */
 	rules_settle(k, key, fd);
 	if (old != key)
-		rules_unshare(k, old);
+		kern_rules_drop(k, old);
 	return 0;
-}
-
-void kern_rules_drop(struct kern *k, __u32 key)
-{
-	rules_unshare(k, key);
 }
 
 /* Labels of the session's cgroups. */
@@ -228,7 +217,7 @@ int kern_session_drop(struct kern *k, __u64 id)
 	drop_cgroups(k, id);
 	drop(k, KERN_MAP_STATS, &id);
 	if (r == 0)
-		rules_unshare(k, s.policy);
+		kern_rules_drop(k, s.policy);
 	return r;
 }
 

@@ -8,20 +8,16 @@
 #include "base/fd.h"
 #include "kern/internal.h"
 
-static int id_of(enum pf_own_type type, int fd, __u32 *ret)
+static int id_of(int fd, __u32 *ret)
 {
-	union {
-		struct bpf_map_info map;
-		struct bpf_prog_info prog;
-		struct bpf_link_info link;
-	} info = {0};
-	__u32 len = type == PF_OWN_MAP	  ? sizeof(info.map)
-		    : type == PF_OWN_PROG ? sizeof(info.prog)
-					  : sizeof(info.link);
+	struct {
+		__u32 type, id;
+	} info = {0}; /* what bpf_map_info, bpf_prog_info and bpf_link_info begin with */
+	__u32 len = sizeof(info);
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
 		return -errno;
-	*ret = type == PF_OWN_MAP ? info.map.id : type == PF_OWN_PROG ? info.prog.id : info.link.id;
+	*ret = info.id;
 	return 0;
 }
 
@@ -29,7 +25,7 @@ int own_add(int own, enum pf_own_type type, int fd)
 {
 	struct pf_own key = {.type = type};
 	const __u32 one = 1;
-	int r = id_of(type, fd, &key.id);
+	int r = id_of(fd, &key.id);
 
 	if (r == 0 && bpf_map_update_elem(own, &key, &one, BPF_ANY) < 0)
 		r = errno == E2BIG ? -ENOSPC : -errno;

@@ -109,39 +109,16 @@ static void standin_remove(void)
 	must(rmdir(GUARD_CGROUP), GUARD_CGROUP);
 }
 
-static __u32 map_id(const char *dir, const char *name)
+/* kind: "maps", "progs" or "links". */
+static __u32 object_id(const char *dir, const char *kind, const char *name)
 {
 	char path[128];
-	struct bpf_map_info info = {0};
+	struct {
+		__u32 type, id;
+	} info = {0}; /* what bpf_map_info, bpf_prog_info and bpf_link_info begin with */
 	__u32 len = sizeof(info);
 
-	(void)snprintf(path, sizeof(path), "%s/maps/%s", dir, name);
-	__cleanup_fd int fd = bpf_obj_get(path);
-
-	must(bpf_obj_get_info_by_fd(fd, &info, &len), path);
-	return info.id;
-}
-
-static __u32 prog_id(const char *dir, const char *name)
-{
-	char path[128];
-	struct bpf_prog_info info = {0};
-	__u32 len = sizeof(info);
-
-	(void)snprintf(path, sizeof(path), "%s/progs/%s", dir, name);
-	__cleanup_fd int fd = bpf_obj_get(path);
-
-	must(bpf_obj_get_info_by_fd(fd, &info, &len), path);
-	return info.id;
-}
-
-static __u32 link_id(const char *dir, const char *name)
-{
-	char path[128];
-	struct bpf_link_info info = {0};
-	__u32 len = sizeof(info);
-
-	(void)snprintf(path, sizeof(path), "%s/links/%s", dir, name);
+	(void)snprintf(path, sizeof(path), "%s/%s/%s", dir, kind, name);
 	__cleanup_fd int fd = bpf_obj_get(path);
 
 	must(bpf_obj_get_info_by_fd(fd, &info, &len), path);
@@ -151,12 +128,12 @@ static __u32 link_id(const char *dir, const char *name)
 static struct guard_target find_target(const char *dir, const char *bpffs, const char *parent,
 				       const char *cgroup)
 {
-	struct guard_target t = {.map = map_id(dir, GUARD_HASH),
-				 .sockhash = map_id(dir, "pf_sockhash"),
-				 .ring = map_id(dir, "pf_events"),
-				 .prog = prog_id(dir, GUARD_PROG),
-				 .verdict = prog_id(dir, "pf_msg"),
-				 .link = link_id(dir, GUARD_PROG)};
+	struct guard_target t = {.map = object_id(dir, "maps", GUARD_HASH),
+				 .sockhash = object_id(dir, "maps", "pf_sockhash"),
+				 .ring = object_id(dir, "maps", "pf_events"),
+				 .prog = object_id(dir, "progs", GUARD_PROG),
+				 .verdict = object_id(dir, "progs", "pf_msg"),
+				 .link = object_id(dir, "links", GUARD_PROG)};
 
 	(void)snprintf(t.dir, sizeof(t.dir), "%s", dir);
 	(void)snprintf(t.parent, sizeof(t.parent), "%s", parent);
@@ -223,7 +200,7 @@ static int look_and_change(void)
 {
 	struct guard_target t = pinfold_target();
 	__cleanup_fd int by_pin = bpf_obj_get(PF_PIN_DIR "/maps/pf_admin");
-	__cleanup_fd int by_id = bpf_map_get_fd_by_id(map_id(PF_PIN_DIR, "pf_admin"));
+	__cleanup_fd int by_id = bpf_map_get_fd_by_id(object_id(PF_PIN_DIR, "maps", "pf_admin"));
 
 	return by_pin < 0 || by_id < 0 ? -EIO : guard_attempts[0].fn(&t);
 }

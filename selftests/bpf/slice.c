@@ -552,6 +552,7 @@ static int tester_main(void)
 	make_cgroup(SESSION "/" PF_CG_GATE);
 	int outside = start_outside();
 
+	rules_check();
 	guard_check_standins(outside, "baseline");
 	run_baseline();
 	make_bases();

@@ -60,6 +60,9 @@ void check(bool ok, const char *what, const char *detail, int result);
 /* Exit when r, -errno or -1 with errno, is an error. */
 void must(long r, const char *what);
 
+/* rules.c: maps of rules of its own, which something fails on. */
+void rules_check(void);
+
 /* guard_run.c: the process outside, until the other end of the socket closes. */
 void guard_serve(int sock);
 /* Have it try everything on stand-ins, where it must work; on Pinfold's own, where it must not. */

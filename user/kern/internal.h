@@ -31,7 +31,8 @@ extern const char *const kern_map_names[KERN_MAPS];
 
 /* own.c: tell the guard that an object is Pinfold's; fd stands for it, own for the map pf_own. */
 int own_add(int own, enum pf_own_type type, int fd) __must_check;
-/* Its map with this id is none any more. */
+/* The object, or the map with this id, is none of Pinfold's any more. */
+void own_drop(int own, enum pf_own_type type, int fd);
 void own_drop_map(int own, __u32 id);
 /* Forget what is gone. */
 void own_prune(int own);

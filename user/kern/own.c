@@ -32,6 +32,14 @@ int own_add(int own, enum pf_own_type type, int fd)
 	return r;
 }
 
+void own_drop(int own, enum pf_own_type type, int fd)
+{
+	struct pf_own key = {.type = type};
+
+	if (id_of(fd, &key.id) == 0)
+		(void)bpf_map_delete_elem(own, &key); /* own_prune() finds it otherwise */
+}
+
 void own_drop_map(int own, __u32 id)
 {
 	const struct pf_own key = {.type = PF_OWN_MAP, .id = id};

@@ -91,6 +91,7 @@ static int inner_make(const struct kern_rule *rules, size_t n)
 	return TAKE_FD(fd);
 }
 
+/* The guard knows of the map before it is of use to a program, and does not when it never is. */
 static int outer_add(struct kern *k, __u32 key, const struct kern_rule *rules, size_t n)
 {
 	__cleanup_fd int fd = inner_make(rules, n);
@@ -98,9 +99,11 @@ static int outer_add(struct kern *k, __u32 key, const struct kern_rule *rules, s
 
 	if (r < 0)
 		return r;
-	if (bpf_map_update_elem(k->maps[KERN_MAP_POLICIES], &key, &fd, BPF_NOEXIST) < 0)
-		return errno == E2BIG ? -ENOSPC : -errno;
-	return 0;
+	if (bpf_map_update_elem(k->maps[KERN_MAP_POLICIES], &key, &fd, BPF_NOEXIST) < 0) {
+		r = errno == E2BIG ? -ENOSPC : -errno;
+		own_drop(k->maps[KERN_MAP_OWN], PF_OWN_MAP, fd);
+	}
+	return r;
 }
 
 int kern_rules_make(struct kern *k, const struct kern_rule *rules, size_t n, __u32 *ret_key)

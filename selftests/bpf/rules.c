@@ -14,6 +14,9 @@
 #define POLICIES 2
 #define OWN 4
 
+/* To make it so that it cannot be read by descriptor. */
+#define UNREADABLE BPF_F_WRONLY
+
 static int make_map(enum bpf_map_type type, __u32 key, __u32 value, __u32 entries, __u32 flags,
 		    int inner)
 {
@@ -107,12 +110,42 @@ static void check_unguarded(struct kern *k)
 	      "none that the guard does not know", r);
 }
 
+/* Rules that a session has are kept, and so are all when nobody can tell who has which. */
+static void check_used(struct kern *k)
+{
+	const int sessions = k->maps[KERN_MAP_SESSIONS];
+	const __u64 id = 1;
+	struct pf_session s = {.flags = PF_SESSION_LIVE};
+	__u32 used, unused;
+
+	must(make(k, 0, &used), "rules");
+	must(make(k, 1, &unused), "rules");
+	s.policy = used;
+	must(bpf_map_update_elem(sessions, &id, &s, BPF_ANY), "session");
+	k->maps[KERN_MAP_SESSIONS] = make_map(BPF_MAP_TYPE_HASH, sizeof(id), sizeof(s), 4,
+					      BPF_F_NO_PREALLOC | UNREADABLE, -1);
+	kern_rules_drop(k, used);
+	check_count(k, 2, "kept when the sessions cannot be read");
+	kern_rules_sweep(k);
+	check_count(k, 2, "not swept then, either");
+	close(k->maps[KERN_MAP_SESSIONS]);
+	k->maps[KERN_MAP_SESSIONS] = sessions;
+	kern_rules_drop(k, used);
+	check_count(k, 2, "kept for a session that has them");
+	kern_rules_sweep(k);
+	check_count(k, 1, "swept where no session has them");
+	must(bpf_map_delete_elem(sessions, &id), "session");
+	kern_rules_drop(k, used);
+	check_count(k, 0, "dropped when the session is gone");
+}
+
 void rules_check(void)
 {
 	struct kern k;
 
 	open_maps(&k);
 	check_full(&k);
+	check_used(&k);
 	check_unguarded(&k);
 	close_maps(&k);
 }

@@ -135,23 +135,9 @@ static void drop_key(struct kern *k, __u32 key)
 	__u32 inner;
 
 	if (bpf_map_lookup_elem(k->maps[KERN_MAP_POLICIES], &key, &inner) < 0)
-		return;						     /* gone already: as wanted */
-	(void)bpf_map_delete_elem(k->maps[KERN_MAP_POLICIES], &key); /* the same */
-	own_drop_map(k->maps[KERN_MAP_OWN], inner);
-}
-
-void kern_rules_drop(struct kern *k, __u32 key)
-{
-	__u64 id, *prev = NULL;
-	struct pf_session s;
-
-	while (bpf_map_get_next_key(k->maps[KERN_MAP_SESSIONS], prev, &id) == 0) {
-		prev = &id;
-		if (bpf_map_lookup_elem(k->maps[KERN_MAP_SESSIONS], &id, &s) == 0 &&
-		    s.policy == key)
-			return;
-	}
-	drop_key(k, key);
+		return; /* gone already: as wanted */
+	if (bpf_map_delete_elem(k->maps[KERN_MAP_POLICIES], &key) == 0)
+		own_drop_map(k->maps[KERN_MAP_OWN], inner);
 }
 
 void rules_settle(struct kern *k, __u32 key, int fd)
@@ -162,22 +148,28 @@ void rules_settle(struct kern *k, __u32 key, int fd)
 		(void)syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 }
 
-/* The maps that sessions use: *ret_n of them, the caller's. NULL: no memory. */
+/* The maps that sessions use: *ret_n of them, the caller's. NULL: that cannot be found out. */
 static __u32 *keys_in_use(struct kern *k, size_t *ret_n)
 {
-	__u32 *keys = calloc(PF_MAX_SESSIONS, sizeof(*keys));
+	__cleanup_free __u32 *keys = calloc(PF_MAX_SESSIONS, sizeof(*keys));
+	const int sessions = k->maps[KERN_MAP_SESSIONS];
 	__u64 id, *prev = NULL;
 	struct pf_session s;
 	size_t n = 0;
 
-	while (keys && n < PF_MAX_SESSIONS &&
-	       bpf_map_get_next_key(k->maps[KERN_MAP_SESSIONS], prev, &id) == 0) {
+	if (!keys)
+		return NULL;
+	while (n < PF_MAX_SESSIONS && bpf_map_get_next_key(sessions, prev, &id) == 0) {
 		prev = &id;
-		if (bpf_map_lookup_elem(k->maps[KERN_MAP_SESSIONS], &id, &s) == 0)
+		if (bpf_map_lookup_elem(sessions, &id, &s) == 0)
 			keys[n++] = s.policy;
+		else if (errno != ENOENT)
+			return NULL;
 	}
+	if (n < PF_MAX_SESSIONS && errno != ENOENT)
+		return NULL;
 	*ret_n = n;
-	return keys;
+	return TAKE_PTR(keys);
 }
 
 static bool is_used(__u32 key, const __u32 *used, size_t n)
@@ -186,6 +178,15 @@ static bool is_used(__u32 key, const __u32 *used, size_t n)
 		if (used[i] == key)
 			return true;
 	return false;
+}
+
+void kern_rules_drop(struct kern *k, __u32 key)
+{
+	size_t n;
+	__cleanup_free __u32 *used = keys_in_use(k, &n);
+
+	if (used && !is_used(key, used, n))
+		drop_key(k, key);
 }
 
 void kern_rules_sweep(struct kern *k)

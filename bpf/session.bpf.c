@@ -207,13 +207,12 @@ static __always_inline int enter_by(struct bpf_map *map, fmode_t mode)
 	struct bpf_map *door = (struct bpf_map *)&pf_admin;
 	struct pf_label admin = {.kind = PF_KIND_ADMIN}, me;
 	struct task_struct *t = bpf_get_current_task_btf();
-	struct pf_admin_key process = {};
+	struct pf_admin_key process;
 	const __u32 one = 1;
 
 	if (map->id != door->id || mode & FMODE_READ_BIT || pf_who(&me) || !may_become_admin())
 		return 0;
-	process.pid = t->tgid;
-	process.born = BPF_CORE_READ(t, group_leader, start_boottime);
+	process = pf_this_process();
 	if (bpf_map_update_elem(&pf_admins, &process, &one, BPF_ANY) ||
 	    !bpf_task_storage_get(&pf_tasks, t, &admin, BPF_LOCAL_STORAGE_GET_F_CREATE)) {
 		pf_count_error(PF_SITE_TASK_STORAGE);

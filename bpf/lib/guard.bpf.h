@@ -16,13 +16,11 @@
  */
 static __always_inline bool pf_guard_admin(void)
 {
-	struct task_struct *t = bpf_get_current_task_btf();
-	struct pf_admin_key key = {};
+	struct pf_admin_key key;
 
 	if (pf_is_admin())
 		return true;
-	key.pid = t->tgid;
-	key.born = BPF_CORE_READ(t, group_leader, start_boottime);
+	key = pf_this_process();
 	return bpf_map_lookup_elem(&pf_admins, &key);
 }
 

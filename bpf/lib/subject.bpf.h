@@ -71,6 +71,16 @@ static __always_inline bool pf_is_admin(void)
 	return l && l->kind == PF_KIND_ADMIN;
 }
 
+/* The current process as a key of pf_admins. */
+static __always_inline struct pf_admin_key pf_this_process(void)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	struct pf_admin_key key = {.pid = t->tgid};
+
+	key.born = BPF_CORE_READ(t, group_leader, start_boottime);
+	return key;
+}
+
 /*
  * Is another task one of the same kind in the same session? When storage says nothing, its cgroup
  * answers, and then pid 1 of a pid namespace counts as foreign: it shares the agent's cgroup.

@@ -79,7 +79,7 @@ static __noinline int refuse_fd(__u32 fd, __u32 cmd)
 	} else {
 		return 0;
 	}
-	return pf_guard_admin() ? 0 : pf_guard_refuse(PF_HOOK_BPF, cmd, name);
+	return pf_guard_admins_only(PF_HOOK_BPF, cmd, name);
 }
 
 static __always_inline int refuse_fds(__u32 a, __u32 b, __u32 cmd)
@@ -206,12 +206,7 @@ static __always_inline int decide_prog(struct bpf_prog *prog)
 			return 0;
 		object.id = BPF_CORE_READ(map, id);
 		if (bpf_map_lookup_elem(&pf_own, &object))
-			return pf_guard_admin()
-				       ? 0
-				       : pf_guard_refuse(
-						 PF_HOOK_BPF, BPF_PROG_LOAD,
-						 (__u64)map + bpf_core_field_offset(struct bpf_map,
-										    name));
+			return pf_guard_admins_only(PF_HOOK_BPF, BPF_PROG_LOAD, pf_map_name(map));
 	}
 	return 0;
 }
@@ -232,7 +227,7 @@ __noinline int pf_guard_entry(__u32 hook, __u64 parent, __u64 ino, __u64 name, _
 		ino = BPF_CORE_READ(d, d_inode, i_ino);
 		d = BPF_CORE_READ(d, d_parent);
 	}
-	return ino != top || pf_guard_admin() ? 0 : pf_guard_refuse(hook, 0, name);
+	return ino != top ? 0 : pf_guard_admins_only(hook, 0, name);
 }
 
 static __always_inline struct mount *mount_of(const struct vfsmount *mnt)
@@ -284,7 +279,7 @@ static __always_inline int decide_umount(struct vfsmount *mnt, int flags)
 		return 0;
 	if (!reaches_us(m) && !reaches_us(BPF_CORE_READ(m, mnt_parent)))
 		return 0;
-	return pf_guard_admin() ? 0 : pf_guard_refuse(PF_HOOK_SB_UMOUNT, flags, 0);
+	return pf_guard_admins_only(PF_HOOK_SB_UMOUNT, flags, 0);
 }
 
 SEC("lsm/sb_umount")
@@ -298,14 +293,12 @@ __noinline int pf_guard_mount(__u32 hook, __u64 mnt)
 {
 	struct mount *m = mount_of((void *)mnt);
 
-	if (!has_pins(m) || !reaches_us(m) || pf_guard_admin())
+	if (!has_pins(m) || !reaches_us(m))
 		return 0;
-	return pf_guard_refuse(hook, 0, 0);
+	return pf_guard_admins_only(hook, 0, 0);
 }
 
 __noinline int pf_guard_move(__u32 hook, __u64 mnt)
 {
-	if (!reaches_us(mount_of((void *)mnt)) || pf_guard_admin())
-		return 0;
-	return pf_guard_refuse(hook, 0, 0);
+	return reaches_us(mount_of((void *)mnt)) ? pf_guard_admins_only(hook, 0, 0) : 0;
 }

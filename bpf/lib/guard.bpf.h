@@ -24,16 +24,26 @@ static __always_inline bool pf_guard_admin(void)
 	return bpf_map_lookup_elem(&pf_admins, &key);
 }
 
-/* Refuse, with a record that names no session. name is the kernel address of a text, or 0. */
-static __always_inline int pf_guard_refuse(enum pf_hook hook, __u32 what, __u64 name)
+/*
+ * 0 for an admin; who else it is is refused, with a record that names no session. name is the
+ * kernel address of a text, or 0.
+ */
+static __always_inline int pf_guard_admins_only(enum pf_hook hook, __u32 what, __u64 name)
 {
 	struct pf_label nobody = {};
 	struct pf_denial d;
 
+	if (pf_guard_admin())
+		return 0;
 	pf_denial_init(&d, &nobody, PF_CLASS_GUARD, hook);
 	d.rights = what;
 	d.name = name;
 	return pf_refuse(&d, PF_REASON_GUARDED, EPERM);
+}
+
+static __always_inline __u64 pf_map_name(const struct bpf_map *map)
+{
+	return (__u64)map + bpf_core_field_offset(struct bpf_map, name);
 }
 
 /*
@@ -53,7 +63,7 @@ static __always_inline bool pf_object_of(const struct file *f, struct pf_own *re
 	if (kind[4] == 'm') {
 		ret->type = PF_OWN_MAP;
 		ret->id = BPF_CORE_READ((struct bpf_map *)object, id);
-		*name = (__u64)object + bpf_core_field_offset(struct bpf_map, name);
+		*name = pf_map_name(object);
 		return true;
 	}
 	if (kind[4] == 'l') {
@@ -118,7 +128,7 @@ static __always_inline int pf_guard_mapping(const struct file *f)
 
 	if (!pf_object_of(f, &object, &name) || object.type != PF_OWN_MAP || object.id != ring->id)
 		return 0;
-	return pf_guard_admin() ? 0 : pf_guard_refuse(PF_HOOK_MMAP_FILE, 0, name);
+	return pf_guard_admins_only(PF_HOOK_MMAP_FILE, 0, name);
 }
 
 #endif

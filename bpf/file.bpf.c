@@ -274,11 +274,8 @@ static __always_inline int decide_rename(struct dentry *from, struct dentry *to,
 
 	from = pf_untrusted(from);
 	to = pf_untrusted(to);
-	if (!pf_file_subject(&me)) {
-		int r = pf_guard_pin(PF_HOOK_PATH_RENAME, from);
-
-		return r ? r : pf_guard_pin(PF_HOOK_PATH_RENAME, to);
-	}
+	if (!pf_file_subject(&me))
+		return pf_guard_pins(PF_HOOK_PATH_RENAME, from, to);
 	if (me.kind == PF_KIND_GATE || from->d_sb->s_magic == CGROUP2_MAGIC)
 		return pf_never(&me, PF_HOOK_PATH_RENAME, from, PF_REASON_FORBIDDEN, flags);
 	return decide_move(&me, from, to, flags);
@@ -300,11 +297,8 @@ static __always_inline int decide_link(struct dentry *from, struct dentry *to)
 
 	from = pf_untrusted(from);
 	to = pf_untrusted(to);
-	if (!pf_file_subject(&me)) {
-		int r = pf_guard_pin(hook, from);
-
-		return r ? r : pf_guard_pin(hook, to);
-	}
+	if (!pf_file_subject(&me))
+		return pf_guard_pins(hook, from, to);
 	if (me.kind == PF_KIND_GATE)
 		return pf_never(&me, hook, from, PF_REASON_FORBIDDEN, PF_R_WRITE);
 	pf_law_now(&me, &law);

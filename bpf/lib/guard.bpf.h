@@ -106,6 +106,13 @@ static __always_inline int pf_guard_pin(enum pf_hook hook, struct dentry *d)
 	return 0;
 }
 
+static __always_inline int pf_guard_pins(enum pf_hook hook, struct dentry *from, struct dentry *to)
+{
+	int r = pf_guard_pin(hook, from);
+
+	return r ? r : pf_guard_pin(hook, to);
+}
+
 /* For a task outside that removes a directory: the programs on a cgroup go with it. */
 static __always_inline int pf_guard_rmdir(enum pf_hook hook, struct dentry *d)
 {

@@ -6,8 +6,8 @@
  */
 #include "lib/guard.bpf.h"
 
-/* Directories between an entry and a guarded one: pins lie one or two below PF_PIN_DIR, a session's
- * cgroups two below the slice. */
+/* Directories that are looked at on the way from an entry to a guarded one: pins lie one or two
+ * below PF_PIN_DIR, a session's cgroups two below the slice. */
 #define ENTRY_DEPTH 8
 /* The kernel's bound on the maps of one program. */
 #define USED_MAPS 64
@@ -42,20 +42,24 @@ static __always_inline struct file *file_at(__u32 fd)
 	return f;
 }
 
-/* Is f a cgroup's directory, pinfold.slice or below it? */
-static __always_inline bool is_cgroup(const struct file *f)
+/* Is d the directory with the inode top, or below it? */
+static __always_inline bool is_in(struct dentry *d, __u64 top)
 {
-	struct dentry *d = BPF_CORE_READ(f, f_path.dentry);
 	int i;
 
-	if (BPF_CORE_READ(f, f_inode, i_sb, s_magic) != CGROUP2_MAGIC)
-		return false;
 	for (i = 0; i < ENTRY_DEPTH; i++) {
-		if (BPF_CORE_READ(d, d_inode, i_ino) == cfg_slice_ino)
+		if (BPF_CORE_READ(d, d_inode, i_ino) == top)
 			return true;
 		d = BPF_CORE_READ(d, d_parent);
 	}
 	return false;
+}
+
+/* Is f a cgroup's directory, pinfold.slice or below it? */
+static __always_inline bool is_cgroup(const struct file *f)
+{
+	return BPF_CORE_READ(f, f_inode, i_sb, s_magic) == CGROUP2_MAGIC &&
+	       is_in(BPF_CORE_READ(f, f_path.dentry), cfg_slice_ino);
 }
 
 /*
@@ -220,14 +224,9 @@ int BPF_PROG(pf_bpf_prog, struct bpf_prog *prog, int ret)
 
 __noinline int pf_guard_entry(__u32 hook, __u64 parent, __u64 ino, __u64 name, __u64 top)
 {
-	struct dentry *d = (struct dentry *)parent;
-	int i;
-
-	for (i = 0; ino != top && i < ENTRY_DEPTH; i++) {
-		ino = BPF_CORE_READ(d, d_inode, i_ino);
-		d = BPF_CORE_READ(d, d_parent);
-	}
-	return ino != top ? 0 : pf_guard_admins_only(hook, 0, name);
+	if (ino != top && !is_in((struct dentry *)parent, top))
+		return 0;
+	return pf_guard_admins_only(hook, 0, name);
 }
 
 static __always_inline struct mount *mount_of(const struct vfsmount *mnt)

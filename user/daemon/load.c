@@ -51,15 +51,6 @@ static void thaw(struct session *s)
 		log_err("session=%s cannot go on: %s", s->id, strerror(-r));
 }
 
-/* What is decided. The one on disk leads to as much, since a later daemon asks the kernel. */
-static void write_record(const struct session *s)
-{
-	int r = record_write(s);
-
-	if (r < 0)
-		log_err("session=%s cannot write its record: %s", s->id, strerror(-r));
-}
-
 static void reap(struct load *l)
 {
 	siginfo_t si;
@@ -94,7 +85,7 @@ void load_free(struct session *s)
 	free(l);
 	if (s->thaw) {
 		thaw(s);
-		write_record(s);
+		record_update(s);
 	}
 }
 
@@ -226,7 +217,10 @@ static json_t *reply_body(const struct session *s, const char *old_hash)
 	return o;
 }
 
-/* The kernel has decided: from here on nothing fails. */
+/*
+ * The kernel has decided: from here on nothing fails. A record that stays as it is leads to as
+ * much, since a later daemon asks the kernel.
+ */
 static void complete(struct load *l)
 {
 	struct session *s = l->s;
@@ -239,7 +233,7 @@ static void complete(struct load *l)
 	json_decref(l->next);
 	l->next = NULL;
 	thaw(s);
-	write_record(s);
+	record_update(s);
 	drop_old(s, l->draft->hold_slot);
 	if (l->reply)
 		conn_reply(l->reply, reply_body(s, l->draft->policy_hash), false);
@@ -268,7 +262,7 @@ static int put_in_force(struct load *l, const struct kern_rule *rules, size_t n)
 	kern_rules_drop(s->d->kern, key);
 	json_decref(l->next);
 	l->next = NULL;
-	write_record(s);
+	record_update(s);
 	return r;
 }
 
@@ -622,6 +616,6 @@ int load_settle(struct session *s, uint32_t policy_in_force)
 	if (r < 0)
 		return r;
 	thaw(s);
-	write_record(s);
+	record_update(s);
 	return 0;
 }

@@ -100,6 +100,14 @@ int record_write(const struct session *s)
 	return file_replace(AT_FDCWD, path, 0600, text, strlen(text));
 }
 
+void record_update(const struct session *s)
+{
+	int r = record_write(s);
+
+	if (r < 0)
+		log_err("session=%s cannot write its record: %s", s->id, strerror(-r));
+}
+
 void record_remove(const struct session *s)
 {
 	static const char *const endings[] = {"counts", "end", "json"};

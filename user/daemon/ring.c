@@ -26,10 +26,7 @@ static uint64_t total_denied(const struct session *s)
 static int quarantine(struct session *s)
 {
 	s->quarantined = true;
-	int r = record_write(s);
-
-	if (r < 0)
-		log_err("session=%s cannot write its record: %s", s->id, strerror(-r));
+	record_update(s);
 	return cgroup_freeze(&s->cg, true);
 }
 

@@ -234,6 +234,8 @@ int trusted_file_read(const char *path, mode_t forbidden, size_t max, char **ret
 
 /* records.c: /run/pinfold/sessions/<id>.json, what a new daemon needs to take a session over. */
 int record_write(const struct session *s) __must_check;
+/* The same after what is decided already: whatever fails is logged, no more. */
+void record_update(const struct session *s);
 void record_remove(const struct session *s);
 int record_open_end(struct session *s, bool make) __must_check;
 int record_read(struct daemon *d, const char *id, struct session **ret) __must_check;

@@ -497,10 +497,10 @@ static void frozen(void *arg)
 static int freeze(struct load *l)
 {
 	struct session *s = l->s;
-	bool told;
-	int r = cgroup_is_told(&s->cg, &told);
+	bool wanted;
+	int r = cgroup_freeze_wanted(&s->cg, &wanted);
 
-	if (r == 0 && !told) {
+	if (r == 0 && !wanted) {
 		s->thaw = true;
 		r = record_write(s);
 	}

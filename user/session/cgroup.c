@@ -298,7 +298,7 @@ int cgroup_freeze(const struct cgroup *cg, bool on)
 	return file_write(cg->agent, "cgroup.freeze", on ? "1" : "0");
 }
 
-int cgroup_is_told(const struct cgroup *cg, bool *ret)
+int cgroup_freeze_wanted(const struct cgroup *cg, bool *ret)
 {
 	__cleanup_free char *text = NULL;
 	int r = file_read(cg->agent, "cgroup.freeze", FILE_MAX, &text, NULL);

@@ -55,7 +55,7 @@ int cgroup_kill_gate(const struct cgroup *cg);
 /* The agent's side is told to stand still, or to go on. */
 int cgroup_freeze(const struct cgroup *cg, bool on) __must_check;
 /* Whether it has been told to stand still. */
-int cgroup_is_told(const struct cgroup *cg, bool *ret) __must_check;
+int cgroup_freeze_wanted(const struct cgroup *cg, bool *ret) __must_check;
 
 /* <id>/marks, made when it is needed: its directory, the caller's. There may be processes in it. */
 int cgroup_marks_make(const struct cgroup *cg) __must_check;

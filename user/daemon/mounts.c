@@ -205,14 +205,10 @@ static const struct policy_item *unbound(const struct policy *p, const json_t *b
 static int mount_error(struct policy_err *err, struct policy_mark mark, const char *path,
 		       const char *what)
 {
-	err->line = mark.line;
-	err->column = mark.column;
-	err->code = POLICY_E_CHANGE;
-	(void)snprintf(err->text, sizeof(err->text),
-		       "files: %.200s %s, and what is seen below /tmp, /var/tmp, /run and "
-		       "/dev/shm was mounted when the session started: start a new session",
-		       path, what);
-	return -EINVAL;
+	return policy_error(err, mark, POLICY_E_CHANGE,
+			    "files: %.200s %s, and what is seen below /tmp, /var/tmp, /run and "
+			    "/dev/shm was mounted when the session started: start a new session",
+			    path, what);
 }
 
 int mounts_check_change(const struct policy *old, const struct policy *new, struct policy_err *err)

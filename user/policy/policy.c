@@ -1,13 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A checked policy: its end, its words, and what a caller's own file may not say.
+ * A checked policy: its end, its words, its errors, and what a caller's own file may not say.
  */
 #include "policy/policy.h"
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <stdarg.h>
+#include <stdio.h>
 
-#include "policy/yaml.h"
+int policy_error(struct policy_err *err, struct policy_mark mark, enum policy_code code,
+		 const char *fmt, ...)
+{
+	va_list ap;
+
+	err->line = mark.line;
+	err->column = mark.column;
+	err->code = (int)code;
+	va_start(ap, fmt);
+	(void)vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	va_end(ap);
+	return -EINVAL;
+}
 
 static void list_free(struct policy_list *list)
 {

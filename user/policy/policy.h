@@ -61,6 +61,10 @@ struct policy_err {
 	char text[POLICY_ERR_TEXT]; /* what is wrong, and what is allowed; without the place */
 };
 
+/* Fill *err and return -EINVAL. */
+int policy_error(struct policy_err *err, struct policy_mark mark, enum policy_code code,
+		 const char *fmt, ...) __printf_like(4, 5);
+
 /* A value and where it stands. text is NUL-terminated UTF-8 without control characters, owned. */
 struct policy_item {
 	char *text; /* NULL: not given */

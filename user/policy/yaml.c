@@ -5,7 +5,6 @@
 #include "policy/yaml.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <yaml.h>
@@ -18,20 +17,6 @@ struct reader {
 	bool has_event;
 	struct policy_err *err;
 };
-
-int policy_error(struct policy_err *err, struct policy_mark mark, enum policy_code code,
-		 const char *fmt, ...)
-{
-	va_list ap;
-
-	err->line = mark.line;
-	err->column = mark.column;
-	err->code = (int)code;
-	va_start(ap, fmt);
-	(void)vsnprintf(err->text, sizeof(err->text), fmt, ap);
-	va_end(ap);
-	return -EINVAL;
-}
 
 int policy_no_memory(struct policy_err *err)
 {

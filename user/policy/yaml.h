@@ -33,9 +33,7 @@ void yaml_node_free(struct yaml_node *n);
 int yaml_tree(const char *text, size_t len, struct yaml_node *ret,
 	      struct policy_err *err) __must_check;
 
-/* Fill *err and return -EINVAL. */
-int policy_error(struct policy_err *err, struct policy_mark mark, enum policy_code code,
-		 const char *fmt, ...) __printf_like(4, 5);
+/* Fill *err and return -ENOMEM. */
 int policy_no_memory(struct policy_err *err) __must_check;
 
 /* A printable form of text, cut to 64 bytes, for an error. */

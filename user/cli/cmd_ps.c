@@ -105,7 +105,10 @@ int cmd_ps(struct cli_args *args)
 	} else {
 		printf("%-8s %-12s %-10s %-12s %-20s %-11s %-6s %-9s %s\n", "SESSION", "NAME",
 		       "USER", "POLICY", "STARTED", "STATE", "DENIED", "REFUSED", "COMMAND");
-		json_array_foreach(json_object_get(reply, "sessions"), i, s) print_session(s);
+		json_array_foreach(json_object_get(reply, "sessions"), i, s)
+		{
+			print_session(s);
+		}
 	}
 	json_decref(reply);
 	return r ? r : cli_finish();

@@ -62,7 +62,10 @@ static int print_reply(const json_t *reply, bool json)
 	}
 	if (json_array_size(denials) == 0)
 		printf("nothing was denied\n");
-	json_array_foreach((json_t *)denials, i, d) print_denial(d);
+	json_array_foreach((json_t *)denials, i, d)
+	{
+		print_denial(d);
+	}
 	return cli_finish();
 }
 

@@ -61,8 +61,11 @@ void cli_print_record(const json_t *record)
 	cli_print_text(ctl_str(record, "type"), 20);
 	printf("%s ", c->off);
 	cli_print_text(ctl_str(record, "session"), 40);
-	json_object_foreach((json_t *)record, key, value) if (!in_head(key) && !json_is_null(value))
-		print_member(key, value);
+	json_object_foreach((json_t *)record, key, value)
+	{
+		if (!in_head(key) && !json_is_null(value))
+			print_member(key, value);
+	}
 	printf("\n");
 }
 

@@ -80,12 +80,11 @@ static int check_keys(const json_t *body, struct ctl_err *err)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(
-		(json_t *)body, key,
-		value) if (strcmp(key, "v") != 0 && strcmp(key, "cmd") != 0 &&
-			   strcmp(key, "args") !=
-				   0) return ctl_bad(err, "unknown key \"%.40s\": v, cmd, args",
-						     key);
+	json_object_foreach((json_t *)body, key, value)
+	{
+		if (strcmp(key, "v") != 0 && strcmp(key, "cmd") != 0 && strcmp(key, "args") != 0)
+			return ctl_bad(err, "unknown key \"%.40s\": v, cmd, args", key);
+	}
 	return 0;
 }
 

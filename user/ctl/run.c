@@ -150,8 +150,11 @@ int ctl_run_decode(const struct ctl_request *req, struct ctl_run *ret, struct ct
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(req->args, key, value) if (!known_key(key)) return ctl_bad(
-		err, "run: unknown key \"%.40s\"", key);
+	json_object_foreach(req->args, key, value)
+	{
+		if (!known_key(key))
+			return ctl_bad(err, "run: unknown key \"%.40s\"", key);
+	}
 	int r = get_policy(req, CTL_RUN_POLICY, &run, err);
 
 	if (r == 0)
@@ -173,12 +176,12 @@ int ctl_load_decode(const struct ctl_request *req, struct ctl_run *ret, struct c
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(
-		req->args, key,
-		value) if (strcmp(key, "session") != 0 && strcmp(key, "policy") != 0 &&
-			   strcmp(key, "policy_file") !=
-				   0) return ctl_bad(err, "policy-load: unknown key \"%.40s\"",
-						     key);
+	json_object_foreach(req->args, key, value)
+	{
+		if (strcmp(key, "session") != 0 && strcmp(key, "policy") != 0 &&
+		    strcmp(key, "policy_file") != 0)
+			return ctl_bad(err, "policy-load: unknown key \"%.40s\"", key);
+	}
 	int r = get_policy(req, CTL_LOAD_POLICY, &run, err);
 
 	if (r == 0)

@@ -222,7 +222,10 @@ static int restore_denials(struct daemon *d)
 
 	if (r < 0)
 		return r;
-	json_array_foreach(records, i, record) denials_add(session_of(d, record), record);
+	json_array_foreach(records, i, record)
+	{
+		denials_add(session_of(d, record), record);
+	}
 	json_decref(records);
 	return 0;
 }

@@ -57,11 +57,14 @@ static bool is_repeated(struct daemon *d, const json_t *record)
 	size_t i;
 	json_t *last;
 
-	json_array_foreach(d->last_records, i, last) found =
-		found ||
-		(json_object_get(last, "kseq") &&
-		 json_equal(json_object_get(last, "kseq"), json_object_get(record, "kseq")) &&
-		 strcmp(ctl_str(last, "session"), ctl_str(record, "session")) == 0);
+	json_array_foreach(d->last_records, i, last)
+	{
+		const json_t *number = json_object_get(last, "kseq");
+
+		if (number && json_equal(number, json_object_get(record, "kseq")) &&
+		    strcmp(ctl_str(last, "session"), ctl_str(record, "session")) == 0)
+			found = true;
+	}
 	json_decref(d->last_records);
 	d->last_records = NULL;
 	return found;

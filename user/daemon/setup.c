@@ -230,8 +230,10 @@ static json_t *own_paths(const struct session *s)
 	json_t *paths = json_array(), *fs;
 	size_t i;
 
-	json_array_foreach(s->own, i, fs)(void)
-		json_array_append(paths, json_object_get(fs, "path"));
+	json_array_foreach(s->own, i, fs)
+	{
+		(void)json_array_append(paths, json_object_get(fs, "path"));
+	}
 	return paths;
 }
 

@@ -204,6 +204,23 @@ static void test_names(void **state)
 		assert_false(text_name_ok(bad[i], 31));
 }
 
+static void test_paths(void **state)
+{
+	(void)state;
+	assert_true(path_below("/a/b", "/a"));
+	assert_true(path_below("/a/b/c", "/a"));
+	assert_true(path_below("/a", "/"));
+	assert_true(path_in("/a/b", "/a"));
+	assert_true(path_in("/a", "/a"));
+	assert_false(path_below("/a", "/a"));
+	assert_true(path_in("/", "/"));
+	assert_false(path_below("/", "/"));
+	assert_false(path_in("/ab", "/a"));
+	assert_false(path_below("/ab", "/a"));
+	assert_false(path_in("/a", "/a/b"));
+	assert_false(path_in("/", "/a"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +228,7 @@ int main(void)
 		cmocka_unit_test(test_buf_numbers), cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_files),	    cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_escape),	    cmocka_unit_test(test_names),
+		cmocka_unit_test(test_paths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text from outside: UTF-8, names, and a form of it that is safe to print.
+ * Text from outside: UTF-8, names, paths, and a form of it that is safe to print.
  */
 #include "base/text.h"
 
@@ -44,6 +44,20 @@ bool text_name_ok(const char *s, size_t max)
 
 	return len >= 1 && len <= max &&
 	       strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789._-") == len && !strchr("._-", s[0]);
+}
+
+bool path_in(const char *path, const char *dir)
+{
+	size_t len = strlen(dir);
+
+	if (len == 1)
+		return true; /* everything is in "/" */
+	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+bool path_below(const char *path, const char *dir)
+{
+	return path_in(path, dir) && strcmp(path, dir) != 0;
 }
 
 char *text_escape(char *dst, size_t size, const char *src, size_t len, size_t max)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text from outside: UTF-8, names, and a form of it that is safe to print. Pure and thread-safe.
+ * Text from outside: UTF-8, names, paths, and a form of it that is safe to print. Pure and
+ * thread-safe.
  */
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
@@ -20,6 +21,13 @@ bool utf8_is_control(uint32_t c);
 
 /* Whether s may name a policy or a session: 1 to max of [a-z0-9._-], the first of [a-z0-9]. */
 bool text_name_ok(const char *s, size_t max);
+
+/*
+ * Whether path is dir or something in it; and the latter alone. Both absolute, without "." ".."
+ * "//" or a slash at the end.
+ */
+bool path_in(const char *path, const char *dir);
+bool path_below(const char *path, const char *dir);
 
 /*
  * Write src to dst (size >= 4 bytes, always NUL-terminated): control characters and what is not

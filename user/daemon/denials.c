@@ -86,7 +86,7 @@ json_t *denial_record(const struct session *s, const struct pf_event *ev)
 			 ev->session ? NULL : pf_reason_hint(ev->reason));
 }
 
-static const char *path_in(const struct policy_rules *rules, uint32_t id)
+static const char *path_among(const struct policy_rules *rules, uint32_t id)
 {
 	for (size_t i = 0; i < rules->n; i++)
 		if (rules->v[i].id == id)
@@ -99,9 +99,9 @@ static const char *rule_path(const struct session *s, uint32_t id)
 {
 	if (id == 0)
 		return NULL;
-	const char *path = path_in(&s->rules, id);
+	const char *path = path_among(&s->rules, id);
 
-	return path ? path : path_in(&s->old_rules, id);
+	return path ? path : path_among(&s->old_rules, id);
 }
 
 static json_t *explain_statement(const json_t *record)

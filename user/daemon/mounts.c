@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/text.h"
 
 #define MOUNTINFO_MAX (4u * 1024u * 1024u)
 #define MOUNTS_MAX 4096
@@ -17,20 +18,13 @@
 /* Directories that each session has its own of, where a policy may show something of the host's. */
 static const char *const covered[] = {"/tmp", "/var/tmp", "/run", "/dev/shm"};
 
-static bool is_below(const char *path, const char *dir)
-{
-	size_t len = strlen(dir);
-
-	return strncmp(path, dir, len) == 0 && path[len] == '/';
-}
-
 /* Nothing of the host's stands in for the session's own files. */
 static bool is_bind(const char *path)
 {
-	if (strcmp(path, RUN_DIR) == 0 || is_below(path, RUN_DIR))
+	if (path_in(path, RUN_DIR))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(covered); i++)
-		if (is_below(path, covered[i]))
+		if (path_below(path, covered[i]))
 			return true;
 	return false;
 }
@@ -120,7 +114,7 @@ static bool is_covered(const struct session *s, const json_t *binds, const char 
 	{
 		const char *own = json_string_value(json_object_get(fs, "path"));
 
-		if (own && (strcmp(own, path) == 0 || is_below(path, own)))
+		if (own && path_in(path, own))
 			return !list_has(binds, path);
 	}
 	return false;

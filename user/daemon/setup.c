@@ -237,18 +237,6 @@ static json_t *own_paths(const struct session *s)
 	return paths;
 }
 
-static bool is_in(const struct policy_list *list, const char *path)
-{
-	for (size_t i = 0; i < list->n; i++) {
-		const char *tree = list->items[i].text;
-		size_t len = strcmp(tree, "/") == 0 ? 0 : strlen(tree);
-
-		if (strncmp(path, tree, len) == 0 && (path[len] == '/' || path[len] == '\0'))
-			return true;
-	}
-	return false;
-}
-
 /*
  * Which symbolic links may lead to a rule (init.h, marks_make). In a live session the agent may
  * have put them there, under this policy or an earlier one, and by other names than the policy has
@@ -264,7 +252,8 @@ static const char *links_to(const struct session *s, const struct policy_rule *r
 		return "any";
 	const char *root = rule->step ? rule->path : "/";
 
-	if (is_in(&s->policy->write, root) || is_in(&s->live->policy->write, root))
+	if (policy_list_covers(&s->policy->write, root) ||
+	    policy_list_covers(&s->live->policy->write, root))
 		return "none";
 	return "top";
 }

@@ -17,6 +17,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 #define DISK_DEFAULT (1ULL << 30)
 
 /* An empty directory to put over what the session has no business with. */
@@ -253,17 +255,10 @@ static int open_binds(const struct setup *s, int *fds)
 	return r == 0 && s->binds_as_caller ? priv_return() : r;
 }
 
-static bool is_below(const char *path, const char *dir)
-{
-	size_t len = strlen(dir);
-
-	return strncmp(path, dir, len) == 0 && path[len] == '/';
-}
-
 static bool is_covered(const char *path)
 {
 	for (size_t i = 0; i < ARRAY_LEN(own_fs); i++)
-		if (is_below(path, own_fs[i].path) && is_directory(own_fs[i].path))
+		if (path_below(path, own_fs[i].path) && is_directory(own_fs[i].path))
 			return true;
 	return false;
 }
@@ -280,7 +275,7 @@ static bool is_seen(const struct setup *s, const int *fds, size_t i)
 	for (size_t j = 0; s->binds[j]; j++) {
 		if (j == i || fds[j] < 0)
 			continue;
-		if (is_below(s->binds[i], s->binds[j]) ||
+		if (path_below(s->binds[i], s->binds[j]) ||
 		    (j < i && strcmp(s->binds[i], s->binds[j]) == 0))
 			return true;
 	}

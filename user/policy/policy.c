@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/text.h"
+
 int policy_error(struct policy_err *err, struct policy_mark mark, enum policy_code code,
 		 const char *fmt, ...)
 {
@@ -54,6 +56,14 @@ void policy_free(struct policy *p)
 	list_free(&p->deny);
 	list_free(&p->exec);
 	free(p);
+}
+
+bool policy_list_covers(const struct policy_list *list, const char *path)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (path_in(path, list->items[i].text))
+			return true;
+	return false;
 }
 
 const char *policy_network_name(enum policy_network mode)

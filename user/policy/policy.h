@@ -78,6 +78,9 @@ struct policy_list {
 	struct policy_mark mark;
 };
 
+/* Whether path, absolute and in its only form, is in a tree of the list. */
+bool policy_list_covers(const struct policy_list *list, const char *path);
+
 enum policy_db_type {
 	POLICY_DB_POSTGRES,
 	POLICY_DB_MYSQL,

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "policy/secrets.h"
 #include "policy/value.h"
 #include "policy/yaml.h"
@@ -24,14 +25,6 @@ struct maker {
 	size_t room;
 	uint32_t next_id;
 };
-
-static bool in_list(const struct policy_list *list, const char *path)
-{
-	for (size_t i = 0; i < list->n; i++)
-		if (path_in(path, list->items[i].text))
-			return true;
-	return false;
-}
 
 /* Whether the list itself names path's tree at or below secret. */
 static bool named_below(const struct policy_list *list, const char *secret, const char *path)
@@ -71,13 +64,13 @@ static uint32_t rights_at(const struct maker *m, const char *path)
 	const struct policy *p = m->p;
 	uint32_t rights = 0;
 
-	if (in_list(&p->deny, path) || is_secret(m, path))
+	if (policy_list_covers(&p->deny, path) || is_secret(m, path))
 		return 0;
-	if (in_list(&p->write, path))
+	if (policy_list_covers(&p->write, path))
 		rights = PF_R_READ | PF_R_WRITE;
-	else if (!p->read.given || in_list(&p->read, path))
+	else if (!p->read.given || policy_list_covers(&p->read, path))
 		rights = PF_R_READ;
-	if (p->exec.given ? in_list(&p->exec, path) : rights == PF_R_READ)
+	if (p->exec.given ? policy_list_covers(&p->exec, path) : rights == PF_R_READ)
 		rights |= PF_R_EXEC;
 	return rights;
 }

@@ -7,7 +7,8 @@
 #include "policy/secrets.h"
 
 #include <stddef.h>
-#include <string.h>
+
+#include "base/text.h"
 
 /* /run/pinfold is not here: a session has a /run of its own, with its own folder of that name. */
 const char *const secrets_always[] = {
@@ -72,15 +73,6 @@ const char *const secrets_home[] = {
 	".vault-token",
 	NULL,
 };
-
-bool path_in(const char *path, const char *dir)
-{
-	size_t len = strlen(dir);
-
-	if (len == 1)
-		return true; /* everything is in "/" */
-	return !strncmp(path, dir, len) && (path[len] == '/' || !path[len]);
-}
 
 const char *secrets_always_over(const char *path)
 {

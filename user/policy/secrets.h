@@ -5,8 +5,6 @@
 #ifndef POLICY_SECRETS_H
 #define POLICY_SECRETS_H
 
-#include <stdbool.h>
-
 #include "policy/policy.h"
 
 /* Never given to a session: a policy that names one of these, or something in it, is in error. */
@@ -15,9 +13,6 @@ extern const char *const secrets_always[]; /* ends with NULL */
 extern const char *const secrets_system[];
 /* The same, below every home directory; without a leading slash. */
 extern const char *const secrets_home[];
-
-/* Whether path is dir or something in it. Both absolute and in their only form. */
-bool path_in(const char *path, const char *dir);
 
 /* The entry of secrets_always that path is in, or NULL. */
 const char *secrets_always_over(const char *path);

@@ -139,6 +139,23 @@ static void check_used(struct kern *k)
 	check_count(k, 0, "dropped when the session is gone");
 }
 
+static void check_pruned(struct kern *k)
+{
+	const int own = k->maps[KERN_MAP_OWN];
+	const __u32 one = 1;
+
+	for (__u32 type = PF_OWN_MAP; type <= PF_OWN_LINK; type++) {
+		const struct pf_own nothing = {.type = type, .id = INT32_MAX};
+
+		must(bpf_map_update_elem(own, &nothing, &one, BPF_ANY), "own");
+	}
+	must(own_add(own, PF_OWN_MAP, own), "own");
+	check(entries(k, KERN_MAP_OWN) == 4, "guard", "knows what is gone", 0);
+	own_prune(own);
+	check(entries(k, KERN_MAP_OWN) == 1, "guard", "forgets it, and nothing else", 0);
+	own_drop(own, PF_OWN_MAP, own);
+}
+
 void rules_check(void)
 {
 	struct kern k;
@@ -146,6 +163,7 @@ void rules_check(void)
 	open_maps(&k);
 	check_full(&k);
 	check_used(&k);
+	check_pruned(&k);
 	check_unguarded(&k);
 	close_maps(&k);
 }

@@ -256,6 +256,7 @@ static int own_loaded(struct loader *l)
 	struct bpf_map *map;
 	int r = 0;
 
+	own_prune(own); /* of what earlier attempts left that failed */
 	bpf_object__for_each_map(map, l->skel->obj)
 	{
 		if (r == 0)

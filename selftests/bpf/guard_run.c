@@ -26,7 +26,6 @@
 
 #define STANDIN_TOP "/run/pf-standin"
 #define STANDIN STANDIN_TOP "/bpf"
-#define SLICE "/sys/fs/cgroup/pinfold.slice"
 
 /* What the process outside is asked to do, and answers with one number each. */
 enum job { JOB_STANDINS, JOB_PINFOLD, JOB_READ, JOB_NAMESPACE, JOB_LOOK_AND_CHANGE };

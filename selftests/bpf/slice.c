@@ -25,7 +25,6 @@
 #include "kern/kern.h"
 #include "slice.h"
 
-#define SLICE "/sys/fs/cgroup/pinfold.slice"
 #define SESSION SLICE "/bpfslice"
 #define SELF "/var/tmp/pf-slice-bin"
 
@@ -564,8 +563,10 @@ static int tester_main(void)
 		guard_check_records(k);
 		guard_check_standins(outside, "others");
 		run_session(k);
+		pins_check_upgrade();
 		guard_check_admin();
 		kern_close(k);
+		pins_check_unload();
 		check(kern_unload(err) == 0, "kern_unload", err, 0);
 	}
 	printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);

@@ -60,6 +60,11 @@ void check(bool ok, const char *what, const char *detail, int result);
 /* Exit when r, -errno or -1 with errno, is an error. */
 void must(long r, const char *what);
 
+#define SLICE "/sys/fs/cgroup/pinfold.slice"
+
+/* pins.c: as admin, when all is loaded; the second leaves nothing but the way to unload. */
+void pins_check_upgrade(void);
+void pins_check_unload(void);
 /* rules.c: maps of rules of its own, which something fails on. */
 void rules_check(void);
 

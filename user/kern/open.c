@@ -358,6 +358,18 @@ static bool is_current(void *arg, const char *name)
 	return false;
 }
 
+/* What is pinned may now be incomplete, or of two builds: a later start loads, it does not adopt.
+ */
+static int forget_build(void)
+{
+	char path[KERN_PATH_MAX];
+	int r = pin_path(path, "maps", BUILD_MAP);
+
+	if (r == 0 && unlink(path) < 0 && errno != ENOENT)
+		r = -errno;
+	return r;
+}
+
 static int write_versions(struct loader *l)
 {
 	const __u32 zero = 0;
@@ -387,6 +399,8 @@ static int install(struct loader *l)
 		return kern_fail(l->err, -r, "the kernel refuses the programs: %s (%s)",
 				 strerror(-r), last_warning);
 	r = own_loaded(l);
+	if (r == 0)
+		r = forget_build();
 	if (r == 0)
 		r = attach_all(l);
 	if (r == 0)
@@ -495,15 +509,32 @@ static int prepare(struct loader *l, const char *slice)
 	return r;
 }
 
-/* A first load that failed leaves no pin behind; a failed upgrade leaves what was there before. */
+/* The program that hangs on no link: the one that is pinned, whichever was attached last. */
+static int attach_pinned_verdict(void)
+{
+	__cleanup_fd int prog = pins_open("progs", "pf_msg");
+	__cleanup_fd int sockhash = pins_open("maps", kern_map_names[KERN_MAP_SOCKHASH]);
+
+	if (prog < 0 || sockhash < 0)
+		return prog < 0 ? prog : sockhash;
+	return bpf_prog_attach(prog, sockhash, BPF_SK_MSG_VERDICT, 0);
+}
+
+/*
+ * A first load that failed leaves no pin behind. A failed upgrade leaves a program in force at
+ * every place that had one, of the old build or the new one; the next start loads.
+ */
 static int install_or_undo(struct loader *l)
 {
 	const bool first = pins_count("links") == 0;
 	int r = install(l);
 
-	if (r < 0)
-		(void)enter_fresh(); /* attached or not: what follows tells */
-	if (r < 0 && first &&
+	if (r == 0)
+		return 0;
+	(void)enter_fresh(); /* attached or not: what follows tells */
+	if (!first)
+		(void)attach_pinned_verdict(); /* either of them will do */
+	if (first &&
 	    (pins_remove("links", NULL, NULL) < 0 || pins_remove("progs", NULL, NULL) < 0 ||
 	     pins_remove("maps", NULL, NULL) < 0 || pins_remove_dirs() < 0))
 		return kern_fail(l->err, -r,
@@ -605,6 +636,8 @@ int kern_unload(char *err)
 	if (r > 0)
 		return kern_fail(err, EBUSY,
 				 "sessions are running: end them first (pinfold ps, pinfold kill)");
+	if (r == 0)
+		r = forget_build();
 	if (r == 0)
 		r = pins_remove("links", NULL, NULL);
 	if (r == 0)

@@ -5,6 +5,9 @@
 #ifndef KERN_INTERNAL_H
 #define KERN_INTERNAL_H
 
+#include <bpf/bpf.h>
+#include <errno.h>
+
 #include "kern/kern.h"
 
 enum kern_map {
@@ -36,6 +39,14 @@ void own_drop(int own, enum pf_own_type type, int fd);
 void own_drop_map(int own, __u32 id);
 /* Forget what is gone. */
 void own_prune(int own);
+
+/* -ENOSPC: the map is full. */
+static inline int map_put(int map, const void *key, const void *value, __u64 flags)
+{
+	if (bpf_map_update_elem(map, key, value, flags) == 0)
+		return 0;
+	return errno == E2BIG ? -ENOSPC : -errno;
+}
 
 struct ring_buffer;
 

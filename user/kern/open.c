@@ -468,11 +468,9 @@ static int guard_stats(struct kern *k)
 {
 	const struct pf_stats stats = {.tokens = PF_EVENT_BURST};
 	const __u64 nobody = 0;
+	int r = map_put(k->maps[KERN_MAP_STATS], &nobody, &stats, BPF_NOEXIST);
 
-	if (bpf_map_update_elem(k->maps[KERN_MAP_STATS], &nobody, &stats, BPF_NOEXIST) < 0 &&
-	    errno != EEXIST)
-		return -errno;
-	return 0;
+	return r == -EEXIST ? 0 : r;
 }
 
 static int open_maps(struct kern *k, char *err)

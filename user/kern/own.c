@@ -27,9 +27,7 @@ int own_add(int own, enum pf_own_type type, int fd)
 	const __u32 one = 1;
 	int r = id_of(fd, &key.id);
 
-	if (r == 0 && bpf_map_update_elem(own, &key, &one, BPF_ANY) < 0)
-		r = errno == E2BIG ? -ENOSPC : -errno;
-	return r;
+	return r < 0 ? r : map_put(own, &key, &one, BPF_ANY);
 }
 
 void own_drop(int own, enum pf_own_type type, int fd)

@@ -99,10 +99,9 @@ static int outer_add(struct kern *k, __u32 key, const struct kern_rule *rules, s
 
 	if (r < 0)
 		return r;
-	if (bpf_map_update_elem(k->maps[KERN_MAP_POLICIES], &key, &fd, BPF_NOEXIST) < 0) {
-		r = errno == E2BIG ? -ENOSPC : -errno;
+	r = map_put(k->maps[KERN_MAP_POLICIES], &key, &fd, BPF_NOEXIST);
+	if (r < 0)
 		own_drop(k->maps[KERN_MAP_OWN], PF_OWN_MAP, fd);
-	}
 	return r;
 }
 

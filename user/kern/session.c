@@ -12,9 +12,7 @@
 
 static int put(struct kern *k, enum kern_map map, const void *key, const void *value)
 {
-	if (bpf_map_update_elem(k->maps[map], key, value, BPF_ANY) < 0)
-		return errno == E2BIG ? -ENOSPC : -errno;
-	return 0;
+	return map_put(k->maps[map], key, value, BPF_ANY);
 }
 
 static void drop(struct kern *k, enum kern_map map, const void *key)
@@ -129,11 +127,10 @@ static int publish(struct kern *k, const struct kern_session *s, __u32 policy)
 	struct pf_session v = session_value(k, s, policy);
 	int r = put(k, KERN_MAP_SESSIONS, &s->id, &v);
 
-	/* Denials before this moment have been counted already: kept. */
-	if (r == 0 &&
-	    bpf_map_update_elem(k->maps[KERN_MAP_STATS], &s->id, &stats, BPF_NOEXIST) < 0 &&
-	    errno != EEXIST)
-		r = errno == E2BIG ? -ENOSPC : -errno;
+	if (r == 0)
+		r = map_put(k->maps[KERN_MAP_STATS], &s->id, &stats, BPF_NOEXIST);
+	if (r == -EEXIST)
+		r = 0; /* denials before this moment have been counted already: kept */
 	if (r == 0)
 		r = kern_session_reserve(k, s->id, s->agent_cgroup, s->gate_cgroup);
 	if (r == 0)

@@ -354,6 +354,27 @@ class Interactive(Relay):
         t.send(b"word\r")
         t.expect(rb"got-word\r\n")
 
+    def test_settings_of_a_line_editor_are_not_the_sessions(self):
+        """It begins while the shell edits its next line; what it sets by itself stays."""
+        for own, status in (("", "speed"), ("stty -echo; ", "-echo ")):
+            t = self.shell()
+            fifo = os.path.join(self.dir.name, f"fifo{len(own)}")
+            os.mkfifo(fifo)
+            t.send(f"(read x <{fifo}; exec {PINFOLD} run sh -c '{own}echo in >&2; read x; "
+                   f"echo got-$x; stty -a') &\r".encode())
+            t.expect(rb"\[1\] \d+\r\n\$ ")
+            wait_for(lambda t=t: not t.settings()[3] & termios.ICANON, "the shell edits a line")
+            with open(fifo, "w", encoding="ascii") as f:
+                f.write("go\n")
+            t.expect(rb"in\r+\n")
+            t.send(b"fg\r")
+            t.expect(rb"stty -a")
+            wait_for(lambda t=t: not t.settings()[3] & termios.ISIG, "pinfold has the terminal")
+            t.send(b"word\r")
+            t.expect(rb"got-word\r\n")
+            t.expect(status.encode())
+            t.expect(rb"\$ ")
+
     def test_pipeline_is_interrupted_as_a_whole(self):
         t = self.shell()
         t.send(f"{PINFOLD} run {self.job} | cat\r".encode())

@@ -173,7 +173,7 @@ static void stop_self(struct relay *r)
 	sigprocmask(SIG_UNBLOCK, &tstp, NULL);
 	kill(0, SIGTSTP); /* goes on here after SIGCONT, at once where no shell could send one */
 	sigprocmask(SIG_BLOCK, &tstp, NULL);
-	term_update(&r->term);
+	term_update(&r->term, r->master);
 	if (r->master >= 0)
 		term_copy_size(&r->term, r->master);
 	tell(r, "cont", json_true());
@@ -337,7 +337,7 @@ static void follow_terminal(struct relay *r)
 {
 	if (r->master < 0 || r->ended)
 		return;
-	term_update(&r->term);
+	term_update(&r->term, r->master);
 	if (r->term.mode != TERM_RAW || !pump_done(&r->pumps[RELAY_PTY_IN]))
 		return;
 	pump_close(&r->pumps[RELAY_PTY_OUT]);

@@ -4,9 +4,14 @@
  */
 #include "cli/term.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "base/fd.h"
 
 void term_look(struct term *t)
 {
@@ -39,21 +44,50 @@ bool term_request(const struct term *t, struct ctl_tty *ret)
 	return true;
 }
 
-void term_adopt(const struct term *t, int master)
+static bool in_foreground(void)
 {
-	struct termios s;
+	pid_t group = tcgetpgrp(STDIN_FILENO);
 
-	if (t->mode == TERM_RAW)
-		s = t->saved;
-	else if (tcgetattr(master, &s) < 0)
-		return;
-	if (t->mode != TERM_RAW) {
+	return group < 0 || group == getpgrp(); /* < 0: not the controlling terminal */
+}
+
+void term_adopt(struct term *t, int master)
+{
+	struct termios s = {0};
+
+	if (tcgetattr(master, &s) < 0)
+		return; /* a master that is gone shows up when it is read */
+	if (t->mode == TERM_RAW) {
+		/* In the background the settings are those with which a shell edits its line. */
+		t->due = !in_foreground();
+		if (!t->due && (t->raw || tcgetattr(STDIN_FILENO, &t->saved) == 0))
+			s = t->saved;
+	} else {
 		/* this terminal goes on doing both: neither may happen twice */
 		s.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
 		s.c_oflag &= ~(tcflag_t)OPOST;
 	}
-	(void)tcsetattr(master, TCSANOW, &s); /* a master that is gone shows up when it is read */
+	(void)tcsetattr(master, TCSANOW, &s); /* as above */
 	term_copy_size(t, master);
+}
+
+/* Are these the settings of a new pseudo-terminal? */
+static bool are_fresh(const struct termios *s)
+{
+	__cleanup_fd int other = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	struct termios fresh = {0};
+
+	return other >= 0 && tcgetattr(other, &fresh) == 0 && memcmp(s, &fresh, sizeof(fresh)) == 0;
+}
+
+/* The settings that were due, unless the session has made its own meanwhile. */
+static void adopt_due(struct term *t, int master)
+{
+	struct termios s = {0};
+
+	t->due = false;
+	if (tcgetattr(master, &s) == 0 && are_fresh(&s))
+		(void)tcsetattr(master, TCSANOW, &t->saved); /* as above */
 }
 
 void term_copy_size(const struct term *t, int master)
@@ -76,16 +110,17 @@ static void set_attributes(const struct termios *s)
 	sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
-void term_update(struct term *t)
+void term_update(struct term *t, int master)
 {
 	if (t->mode == TERM_NONE)
 		return;
-	pid_t group = tcgetpgrp(STDIN_FILENO);
-	bool foreground = group < 0 || group == getpgrp(); /* < 0: not the controlling terminal */
+	bool foreground = in_foreground();
 	struct termios now;
 
 	if (t->mode == TERM_RAW && foreground && !t->raw && tcgetattr(STDIN_FILENO, &now) == 0) {
 		t->saved = now;
+		if (t->due)
+			adopt_due(t, master);
 		cfmakeraw(&now);
 		set_attributes(&now);
 		t->raw = true;

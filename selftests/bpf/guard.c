@@ -53,19 +53,9 @@ static int link_of(const struct guard_target *t)
 	return bpf_link_get_fd_by_id(t->link);
 }
 
-/* "return 1", of our own. */
-static int own_prog(enum bpf_prog_type type, enum bpf_attach_type attach)
-{
-	const struct bpf_insn code[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .imm = 1},
-					{.code = BPF_JMP | BPF_EXIT}};
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = attach);
-
-	return bpf_prog_load(type, "pf_other", "GPL", code, ARRAY_LEN(code), &opts);
-}
-
 static int own_egress(void)
 {
-	return own_prog(BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_EGRESS);
+	return guard_own_prog(BPF_PROG_TYPE_CGROUP_SKB, BPF_CGROUP_INET_EGRESS, 1);
 }
 
 static int try_update(const struct guard_target *t)
@@ -75,7 +65,7 @@ static int try_update(const struct guard_target *t)
 	int r = result(bpf_map_update_elem(fd, &no_key, value, BPF_ANY));
 
 	if (r == 0)
-		r = result(bpf_map_delete_elem(fd, &no_key));
+		(void)bpf_map_delete_elem(fd, &no_key); /* whose guard is not to answer for this */
 	return r;
 }
 
@@ -86,7 +76,7 @@ static int try_update_pinned(const struct guard_target *t)
 	int r = result(bpf_map_update_elem(fd, &no_key, value, BPF_ANY));
 
 	if (r == 0)
-		r = result(bpf_map_delete_elem(fd, &no_key));
+		(void)bpf_map_delete_elem(fd, &no_key); /* whose guard is not to answer for this */
 	return r;
 }
 
@@ -114,7 +104,7 @@ static int try_update_batch(const struct guard_target *t)
 	int r = result(bpf_map_update_batch(fd, &key, value, &n, NULL));
 
 	if (r == 0)
-		r = result(bpf_map_delete_elem(fd, &no_key));
+		(void)bpf_map_delete_elem(fd, &no_key);
 	return r;
 }
 
@@ -168,7 +158,7 @@ static int try_pin_link(const struct guard_target *t)
 static int try_replace_verdict(const struct guard_target *t)
 {
 	__cleanup_fd int fd = bpf_map_get_fd_by_id(t->sockhash);
-	__cleanup_fd int prog = own_prog(BPF_PROG_TYPE_SK_MSG, BPF_SK_MSG_VERDICT);
+	__cleanup_fd int prog = guard_own_prog(BPF_PROG_TYPE_SK_MSG, BPF_SK_MSG_VERDICT, 1);
 
 	return result(bpf_prog_attach(prog, fd, BPF_SK_MSG_VERDICT, 0));
 }
@@ -188,7 +178,7 @@ static int try_cgroup_attach(const struct guard_target *t)
 	int r = result(bpf_prog_attach(prog, cgroup, BPF_CGROUP_INET_EGRESS, BPF_F_ALLOW_MULTI));
 
 	if (r == 0)
-		r = result(bpf_prog_detach2(prog, cgroup, BPF_CGROUP_INET_EGRESS));
+		(void)bpf_prog_detach2(prog, cgroup, BPF_CGROUP_INET_EGRESS);
 	return r;
 }
 
@@ -444,6 +434,8 @@ const struct guard_attempt guard_attempts[] = {
 	{"lookup and deletion", try_take, -ENOENT, false},
 	{"update of a batch", try_update_batch, 0, false},
 	{"deletion of a batch", try_delete_batch, -ENOENT, false},
+	{"lookup and deletion of a batch", guard_try_take_batch, -ENOENT, false},
+	{"deletion, with common attributes", guard_try_common, -ENOENT, false},
 	{"map pinned elsewhere", try_pin_map, 0, false},
 	{"program pinned elsewhere", try_pin_prog, 0, false},
 	{"link pinned elsewhere", try_pin_link, 0, false},
@@ -453,7 +445,13 @@ const struct guard_attempt guard_attempts[] = {
 	{"program detached from the cgroup", try_cgroup_detach, -ENOENT, false},
 	{"program linked below the cgroup", try_cgroup_link, 0, false},
 	{"program linked to another cgroup", try_use_prog, 0, false},
+	{"program attached to another cgroup", guard_try_attach, 0, false},
+	{"program put into another link", guard_try_update_other, 0, false},
+	{"program opened as a tracepoint", guard_try_tracepoint, -EINVAL, false},
 	{"map bound to the program", try_bind_map, 0, false},
+	{"map bound to another program", guard_try_bind, 0, false},
+	{"map associated", guard_try_associate_map, -EINVAL, false},
+	{"program associated", guard_try_associate_prog, -EINVAL, false},
 	{"program run by hand", try_test_run, 0, false},
 	{"program with the map loaded", try_load_with_map, 0, false},
 	{"function of the program replaced", try_extend, -EINVAL, false},
@@ -464,12 +462,19 @@ const struct guard_attempt guard_attempts[] = {
 	{"folder among the pins", try_mkdir, 0, false},
 	{"symlink among the pins", try_symlink, 0, false},
 	{"pin among the pins", try_pin_into, 0, false},
+	{"pin moved among the pins", guard_try_rename_into, 0, false},
 	{"hard link of a pin", try_link_pin, 0, false},
+	{"hard link among the pins", guard_try_link_into, 0, false},
+	{"rmdir of a folder of pins", guard_try_rmdir_pins, -ENOTEMPTY, false},
+	{"touch of a pin", guard_try_touch, 0, false},
 	{"chmod of a pin", try_chmod, 0, false},
 	{"chown of pins", try_chown, 0, false},
 	{"mount over the bpffs", try_mount_over, 0, false},
+	{"mount over the bpffs, the new way", guard_try_move_over, 0, false},
 	{"remount of the bpffs", try_remount, 0, false},
 	{"move of the bpffs", try_move_mount, 0, false},
+	{"move of the bpffs, the new way", guard_try_move_away, 0, false},
+	{"rmdir of the slice", guard_try_rmdir_slice, -EBUSY, false},
 	{"rmdir of a cgroup", try_rmdir, 0, false},
 	{"update of a link", try_link_update, 0, false},
 	{"detachment of a link", try_link_detach, 0, false},

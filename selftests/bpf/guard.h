@@ -5,6 +5,7 @@
 #ifndef BPF_GUARD_H
 #define BPF_GUARD_H
 
+#include <linux/bpf.h>
 #include <linux/types.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,5 +37,28 @@ struct guard_attempt {
 
 extern const struct guard_attempt guard_attempts[];
 extern const size_t n_guard_attempts;
+
+/* guard_more.c: attempts, as in struct guard_attempt. */
+int guard_try_take_batch(const struct guard_target *t);
+int guard_try_common(const struct guard_target *t);
+int guard_try_tracepoint(const struct guard_target *t);
+int guard_try_attach(const struct guard_target *t);
+int guard_try_update_other(const struct guard_target *t);
+int guard_try_bind(const struct guard_target *t);
+int guard_try_associate_map(const struct guard_target *t);
+int guard_try_associate_prog(const struct guard_target *t);
+int guard_try_rename_into(const struct guard_target *t);
+int guard_try_link_into(const struct guard_target *t);
+int guard_try_rmdir_pins(const struct guard_target *t);
+int guard_try_touch(const struct guard_target *t);
+int guard_try_rmdir_slice(const struct guard_target *t);
+int guard_try_move_over(const struct guard_target *t);
+int guard_try_move_away(const struct guard_target *t);
+
+/* Nothing that the guard is to refuse; in a process that ends afterwards. */
+int guard_try_interface(const struct guard_target *t);
+
+/* A descriptor of a program of nobody's that returns value. */
+int guard_own_prog(enum bpf_prog_type type, enum bpf_attach_type attach, int value);
 
 #endif

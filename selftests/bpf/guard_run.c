@@ -28,7 +28,15 @@
 #define STANDIN STANDIN_TOP "/bpf"
 
 /* What the process outside is asked to do, and answers with one number each. */
-enum job { JOB_STANDINS, JOB_PINFOLD, JOB_READ, JOB_NAMESPACE, JOB_LOOK_AND_CHANGE };
+enum job {
+	JOB_STANDINS,
+	JOB_PINFOLD,
+	JOB_READ,
+	JOB_NAMESPACE,
+	JOB_INTERFACE,
+	JOB_LOOK_AND_CHANGE,
+	JOB_SHARED_NAMESPACE,
+};
 
 /* What a look must not make of a process: who opens everything and then changes something. */
 static const char *const reads[] = {
@@ -204,6 +212,19 @@ static int look_and_change(void)
 	return by_pin < 0 || by_id < 0 ? -EIO : guard_attempts[0].fn(&t);
 }
 
+/* A copy of the mounts that hands its changes on to where it was made. */
+static int in_shared_namespace(void)
+{
+	return unshare(CLONE_NEWNS) < 0 ? -ENOLINK : umount(GUARD_BPFFS) < 0 ? -errno : 0;
+}
+
+static int at_interface(void)
+{
+	struct guard_target t = pinfold_target();
+
+	return guard_try_interface(&t);
+}
+
 static int in_child(int (*fn)(void))
 {
 	int status;
@@ -220,6 +241,8 @@ void guard_serve(int sock)
 {
 	char job;
 
+	must(mount("none", GUARD_BPFFS, NULL, MS_SHARED, NULL), GUARD_BPFFS);
+
 	while (fd_read_full(sock, &job, 1) == 1) {
 		switch (job) {
 		case JOB_STANDINS:
@@ -233,6 +256,12 @@ void guard_serve(int sock)
 			break;
 		case JOB_NAMESPACE:
 			answer(sock, in_child(in_namespace));
+			break;
+		case JOB_INTERFACE:
+			answer(sock, in_child(at_interface));
+			break;
+		case JOB_SHARED_NAMESPACE:
+			answer(sock, in_child(in_shared_namespace));
 			break;
 		case JOB_LOOK_AND_CHANGE:
 			answer(sock, in_child(look_and_change));
@@ -287,9 +316,15 @@ void guard_check(int sock)
 	int r = next_answer(sock);
 
 	check(r == 0, "guard lets pass", "mounts of a namespace of one's own", r);
+	ask(sock, JOB_INTERFACE);
+	r = next_answer(sock);
+	check(r == 0, "guard lets pass", "an interface with the number of a descriptor", r);
 	ask(sock, JOB_LOOK_AND_CHANGE);
 	r = next_answer(sock);
 	check(r == -EPERM, "guard", "update of a map after a look at the admin map", r);
+	ask(sock, JOB_SHARED_NAMESPACE);
+	r = next_answer(sock);
+	check(r == -EPERM, "guard", "umount in a namespace that shares its mounts", r);
 }
 
 void guard_check_admin(void)
@@ -323,6 +358,6 @@ void guard_check_records(struct kern *k)
 
 	must(kern_ring_drain(k, KERN_RING_RECORDS, on_event, &n), "drain");
 	must(kern_stats(k, 0, &st), "stats");
-	check(n == n_guard_attempts + 1, "records", "one for each refusal of the guard", 0);
+	check(n == n_guard_attempts + 2, "records", "one for each refusal of the guard", 0);
 	check(st.denied[PF_CLASS_GUARD] == n && st.seq == n, "counted", "each of them", 0);
 }

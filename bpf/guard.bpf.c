@@ -251,17 +251,37 @@ static __always_inline bool has_pins(struct mount *m)
 	return BPF_CORE_READ(m, mnt.mnt_sb, s_dev) == cfg_pin_dev;
 }
 
-/* A lazy umount takes along what is mounted on it. */
-static __always_inline bool carries_pins(struct mount *m)
+/* What has the pins, among the mounts on this one; NULL: none. A lazy umount takes them along. */
+static __always_inline struct mount *pins_on(struct mount *m)
 {
 	struct list_head *head = (void *)m + bpf_core_field_offset(struct mount, mnt_mounts);
 	struct list_head *pos = BPF_CORE_READ(head, next);
+	struct mount *child;
 	int i;
 
 	for (i = 0; i < CHILD_MOUNTS && pos && pos != head; i++) {
-		if (has_pins((void *)pos - bpf_core_field_offset(struct mount, mnt_child)))
-			return true;
+		child = (void *)pos - bpf_core_field_offset(struct mount, mnt_child);
+		if (has_pins(child))
+			return child;
 		pos = BPF_CORE_READ(pos, next);
+	}
+	return NULL;
+}
+
+/* Is this directory of the mount on the way to the pins? */
+static __always_inline bool leads_to_pins(struct mount *m, __u64 dir)
+{
+	struct mount *pins = pins_on(m);
+	struct dentry *d;
+	int i;
+
+	if (!pins)
+		return false;
+	d = BPF_CORE_READ(pins, mnt_mountpoint);
+	for (i = 0; i < ENTRY_DEPTH; i++) {
+		if ((__u64)d == dir)
+			return true;
+		d = BPF_CORE_READ(d, d_parent);
 	}
 	return false;
 }
@@ -274,7 +294,7 @@ static __always_inline int decide_umount(struct vfsmount *mnt, int flags)
 	if (pf_confined(&me))
 		return pf_refuse_plain(&me, PF_CLASS_FILE, PF_HOOK_SB_UMOUNT, PF_REASON_FORBIDDEN,
 				       0);
-	if (!has_pins(m) && !(flags & MNT_DETACH_BIT && carries_pins(m)))
+	if (!has_pins(m) && !(flags & MNT_DETACH_BIT && pins_on(m)))
 		return 0;
 	if (!reaches_us(m) && !reaches_us(BPF_CORE_READ(m, mnt_parent)))
 		return 0;
@@ -287,14 +307,14 @@ int BPF_PROG(pf_sb_umount, struct vfsmount *mnt, int flags, int ret)
 	return ret ? ret : decide_umount(mnt, flags);
 }
 
-/* Mounting over the pins or moving them away hides them from the next pinfoldd. */
-__noinline int pf_guard_mount(__u32 hook, __u64 mnt)
+/* Mounting over the pins or the way there, or moving them, hides them from the next pinfoldd. */
+__noinline int pf_guard_mount(__u32 hook, __u64 mnt, __u64 dir)
 {
 	struct mount *m = mount_of((void *)mnt);
 
-	if (!has_pins(m) || !reaches_us(m))
+	if (!has_pins(m) && !(dir && leads_to_pins(m, dir)))
 		return 0;
-	return pf_guard_admins_only(hook, 0, 0);
+	return reaches_us(m) ? pf_guard_admins_only(hook, 0, 0) : 0;
 }
 
 __noinline int pf_guard_move(__u32 hook, __u64 mnt)

@@ -5,7 +5,10 @@
  */
 #include "lib/guard.bpf.h"
 
+#define MS_REMOUNT_BIT 32ul
 #define MS_MOVE_BIT 8192ul
+/* MS_REMOUNT, MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED: nothing new is mounted. */
+#define MS_CHANGE_BITS (MS_REMOUNT_BIT | 15ul << 17)
 
 /* Of an access check that nobody asked for by name (ps reading /proc): no record. */
 #define PTRACE_MODE_NOAUDIT_BIT 0x04u
@@ -100,7 +103,10 @@ static __always_inline int decide_mount(enum pf_hook hook, __u32 flags, const st
 
 	if (pf_confined(&me))
 		return pf_refuse_plain(&me, PF_CLASS_FILE, hook, PF_REASON_FORBIDDEN, flags);
-	return pf_guard_mount(hook, (__u64)BPF_CORE_READ(path, mnt)) ? -EPERM : 0;
+	return pf_guard_mount(hook, (__u64)BPF_CORE_READ(path, mnt),
+			      flags & MS_CHANGE_BITS ? 0 : (__u64)BPF_CORE_READ(path, dentry))
+		       ? -EPERM
+		       : 0;
 }
 
 /* mount(2) tells of a move only where to, and the name of what. */

@@ -121,8 +121,9 @@ static __always_inline int pf_guard_rmdir(enum pf_hook hook, struct dentry *d)
 	return pf_guard_pin(hook, d);
 }
 
-/* The same for who mounts something on this mount, or moves it; mnt is its kernel address. */
-int pf_guard_mount(__u32 hook, __u64 mnt);
+/* The same for who changes this mount, or with dir mounts something on that directory of it or
+ * moves it. Kernel addresses. */
+int pf_guard_mount(__u32 hook, __u64 mnt, __u64 dir);
 /* The same for who moves the bpffs onto this mount. */
 int pf_guard_move(__u32 hook, __u64 mnt);
 

@@ -471,6 +471,7 @@ const struct guard_attempt guard_attempts[] = {
 	{"chown of pins", try_chown, 0, false},
 	{"mount over the bpffs", try_mount_over, 0, false},
 	{"mount over the bpffs, the new way", guard_try_move_over, 0, false},
+	{"mount over what it is mounted on", guard_try_mount_over_parent, 0, false},
 	{"remount of the bpffs", try_remount, 0, false},
 	{"move of the bpffs", try_move_mount, 0, false},
 	{"move of the bpffs, the new way", guard_try_move_away, 0, false},

@@ -52,6 +52,7 @@ int guard_try_link_into(const struct guard_target *t);
 int guard_try_rmdir_pins(const struct guard_target *t);
 int guard_try_touch(const struct guard_target *t);
 int guard_try_rmdir_slice(const struct guard_target *t);
+int guard_try_mount_over_parent(const struct guard_target *t);
 int guard_try_move_over(const struct guard_target *t);
 int guard_try_move_away(const struct guard_target *t);
 

@@ -179,6 +179,16 @@ int guard_try_rmdir_slice(const struct guard_target *t)
 	return result(rmdir(t->cgroup));
 }
 
+/* Hides the pins as well. */
+int guard_try_mount_over_parent(const struct guard_target *t)
+{
+	int r = result(mount("none", t->parent, "tmpfs", 0, NULL));
+
+	if (r == 0)
+		r = result(umount2(t->parent, MNT_DETACH));
+	return r;
+}
+
 static int move(int from, const char *to)
 {
 	return result(syscall(SYS_move_mount, from, "", AT_FDCWD, to, MOVE_MOUNT_F_EMPTY_PATH));

@@ -34,6 +34,7 @@ enum job {
 	JOB_READ,
 	JOB_NAMESPACE,
 	JOB_INTERFACE,
+	JOB_BESIDE,
 	JOB_LOOK_AND_CHANGE,
 	JOB_SHARED_NAMESPACE,
 };
@@ -218,6 +219,15 @@ static int in_shared_namespace(void)
 	return unshare(CLONE_NEWNS) < 0 ? -ENOLINK : umount(GUARD_BPFFS) < 0 ? -errno : 0;
 }
 
+/* On the mount that the bpffs is on, but not on the way to that. */
+static int beside_pins(void)
+{
+	if (mount("none", "/sys", NULL, MS_REMOUNT, NULL) < 0 ||
+	    mount("none", "/sys/kernel", "tmpfs", 0, NULL) < 0 || umount("/sys/kernel") < 0)
+		return -errno;
+	return 0;
+}
+
 static int at_interface(void)
 {
 	struct guard_target t = pinfold_target();
@@ -259,6 +269,9 @@ void guard_serve(int sock)
 			break;
 		case JOB_INTERFACE:
 			answer(sock, in_child(at_interface));
+			break;
+		case JOB_BESIDE:
+			answer(sock, in_child(beside_pins));
 			break;
 		case JOB_SHARED_NAMESPACE:
 			answer(sock, in_child(in_shared_namespace));
@@ -319,6 +332,9 @@ void guard_check(int sock)
 	ask(sock, JOB_INTERFACE);
 	r = next_answer(sock);
 	check(r == 0, "guard lets pass", "an interface with the number of a descriptor", r);
+	ask(sock, JOB_BESIDE);
+	r = next_answer(sock);
+	check(r == 0, "guard lets pass", "mounts beside the way to the pins", r);
 	ask(sock, JOB_LOOK_AND_CHANGE);
 	r = next_answer(sock);
 	check(r == -EPERM, "guard", "update of a map after a look at the admin map", r);

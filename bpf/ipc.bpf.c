@@ -5,6 +5,7 @@
  */
 #include "lib/guard.bpf.h"
 
+#define MS_RDONLY_BIT 1ul
 #define MS_REMOUNT_BIT 32ul
 #define MS_MOVE_BIT 8192ul
 /* MS_REMOUNT, MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED: nothing new is mounted. */
@@ -96,6 +97,12 @@ int BPF_PROG(pf_task_setioprio, struct task_struct *p, int ioprio, int ret)
 	return ret ? ret : decide_setting(p);
 }
 
+/* Back from read-only, which closes the way in; no hook sees fsconfig(2) make a mount that. */
+static __always_inline bool makes_writable(__u32 flags)
+{
+	return (flags & (MS_REMOUNT_BIT | MS_RDONLY_BIT)) == MS_REMOUNT_BIT;
+}
+
 /* From a session: never. From outside: not where the pins are. */
 static __always_inline int decide_mount(enum pf_hook hook, __u32 flags, const struct path *path)
 {
@@ -103,6 +110,8 @@ static __always_inline int decide_mount(enum pf_hook hook, __u32 flags, const st
 
 	if (pf_confined(&me))
 		return pf_refuse_plain(&me, PF_CLASS_FILE, hook, PF_REASON_FORBIDDEN, flags);
+	if (makes_writable(flags))
+		return 0;
 	return pf_guard_mount(hook, (__u64)BPF_CORE_READ(path, mnt),
 			      flags & MS_CHANGE_BITS ? 0 : (__u64)BPF_CORE_READ(path, dentry))
 		       ? -EPERM

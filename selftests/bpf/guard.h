@@ -56,8 +56,9 @@ int guard_try_mount_over_parent(const struct guard_target *t);
 int guard_try_move_over(const struct guard_target *t);
 int guard_try_move_away(const struct guard_target *t);
 
-/* Nothing that the guard is to refuse; in a process that ends afterwards. */
+/* Nothing that the guard is to refuse; the first in a process that ends afterwards. */
 int guard_try_interface(const struct guard_target *t);
+int guard_try_make_writable(const struct guard_target *t);
 
 /* A descriptor of a program of nobody's that returns value. */
 int guard_own_prog(enum bpf_prog_type type, enum bpf_attach_type attach, int value);

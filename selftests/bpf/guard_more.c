@@ -223,6 +223,16 @@ int guard_try_move_away(const struct guard_target *t)
 	return r;
 }
 
+int guard_try_make_writable(const struct guard_target *t)
+{
+	__cleanup_fd int fs = (int)syscall(SYS_fspick, AT_FDCWD, t->bpffs, FSPICK_CLOEXEC);
+
+	if (fs < 0 || syscall(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0 ||
+	    syscall(SYS_fsconfig, fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
+		return -ENOLINK;
+	return result(mount("none", t->bpffs, NULL, MS_REMOUNT, NULL));
+}
+
 /* Where interfaces are meant a number is no descriptor. */
 int guard_try_interface(const struct guard_target *t)
 {

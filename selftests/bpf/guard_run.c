@@ -35,6 +35,7 @@ enum job {
 	JOB_NAMESPACE,
 	JOB_INTERFACE,
 	JOB_BESIDE,
+	JOB_WRITABLE,
 	JOB_LOOK_AND_CHANGE,
 	JOB_SHARED_NAMESPACE,
 };
@@ -235,6 +236,13 @@ static int at_interface(void)
 	return guard_try_interface(&t);
 }
 
+static int writable_again(void)
+{
+	struct guard_target t = pinfold_target();
+
+	return guard_try_make_writable(&t);
+}
+
 static int in_child(int (*fn)(void))
 {
 	int status;
@@ -272,6 +280,9 @@ void guard_serve(int sock)
 			break;
 		case JOB_BESIDE:
 			answer(sock, in_child(beside_pins));
+			break;
+		case JOB_WRITABLE:
+			answer(sock, in_child(writable_again));
 			break;
 		case JOB_SHARED_NAMESPACE:
 			answer(sock, in_child(in_shared_namespace));
@@ -335,6 +346,9 @@ void guard_check(int sock)
 	ask(sock, JOB_BESIDE);
 	r = next_answer(sock);
 	check(r == 0, "guard lets pass", "mounts beside the way to the pins", r);
+	ask(sock, JOB_WRITABLE);
+	r = next_answer(sock);
+	check(r == 0, "guard lets pass", "the bpffs made writable again", r);
 	ask(sock, JOB_LOOK_AND_CHANGE);
 	r = next_answer(sock);
 	check(r == -EPERM, "guard", "update of a map after a look at the admin map", r);

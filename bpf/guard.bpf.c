@@ -222,11 +222,24 @@ int BPF_PROG(pf_bpf_prog, struct bpf_prog *prog, int ret)
 	return ret ? ret : decide_prog(prog);
 }
 
+/* The kernel refuses those itself, after its hooks: not for the log, which they could fill. */
+static __always_inline bool is_powerless(void)
+{
+	struct task_struct *t = bpf_get_current_task_btf();
+	__u64 caps = 0;
+
+	if (BPF_CORE_READ(t, cred, fsuid.val) == 0)
+		return false;
+	if (BPF_CORE_READ(t, cred, user_ns, level) != 0)
+		return true;
+	return !bpf_probe_read_kernel(&caps, sizeof(caps), &t->cred->cap_effective) && !caps;
+}
+
 __noinline int pf_guard_entry(__u32 hook, __u64 parent, __u64 ino, __u64 name, __u64 top)
 {
 	if (ino != top && !is_in((struct dentry *)parent, top))
 		return 0;
-	return pf_guard_admins_only(hook, 0, name);
+	return is_powerless() ? -EPERM : pf_guard_admins_only(hook, 0, name);
 }
 
 static __always_inline struct mount *mount_of(const struct vfsmount *mnt)

@@ -687,6 +687,18 @@ class Unlock(unittest.TestCase):
         with open(f"{BASE}/pinfoldd.log", encoding="utf-8") as f:
             self.assertIn("bpftool (pid", f.read())
 
+    def test_users(self):
+        """Who could not change anything anyway does not fill the log."""
+        n = len(self.refusals())
+        top = product.checked("findmnt", "-t", "cgroup2", "-no", "TARGET").split()[0]
+        remove = ["rmdir", f"{top}/pinfold.slice"]
+        for before in ([], ["unshare", "-Ur"]):
+            done = run(*before, *remove, preexec_fn=product.as_user())
+            self.assertRegex(done.stderr, "not permitted|denied")
+        self.assert_refused(remove)
+        wait_until(lambda: self.refusals()[n:])
+        self.assertEqual([r["uid"] for r in self.refusals()[n:]], [0])
+
     def test_rules(self):
         """A policy's map, which has no pin of its own."""
         product.policy("guarded", write=[f"{BASE}/guarded"])

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """`pinfold policy load`: another policy for a session that lives. Its tests are daemon_test.py's."""
 
+import contextlib
 import ctypes
 import hashlib
 import json
 import os
 import socket
+import struct
 import subprocess
+import threading
 import time
 import unittest
 
@@ -14,6 +17,7 @@ import product
 from product import BASE, Session, find, records, run, wait_until
 
 TREE = f"{BASE}/load"
+MNT_FORCE, MNT_DETACH = 1, 2
 
 # Answers each line "open PATH" or "exec PATH" with the name of the error, or "ok".
 AGENT = """if True:
@@ -675,6 +679,20 @@ class LoadGap(LoadTest):
         self.loads("gap-b", "full")
         self.assertEqual(self.agrees(s, "full"), "b")
 
+    def test_paths_that_never_answer(self):
+        """Who opens them cannot be ended, but the session goes on."""
+        fs = Silent(f"{TREE}/silent")
+        self.addCleanup(fs.end)
+        s = self.start("silent", "gap-a")
+        fs.answers = False
+        self.assertIn("does not answer", load("gap-b", "silent").stderr)
+        self.assertEqual(self.ask(s, "open", f"{TREE}/a/file"), "ok")
+        self.assertEqual(self.agrees(s, "silent"), "a")
+        self.assertIn("being loaded", load("gap-b", "silent").stderr)
+        fs.end()
+        wait_until(lambda: load("gap-b", "silent").returncode == 0)
+        self.assertEqual(self.agrees(s, "silent"), "b")
+
 
 def little_room(pid):
     """The socket over which pid 1 of a session gets descriptors takes as little as there is."""
@@ -683,6 +701,44 @@ def little_room(pid):
     with socket.socket(fileno=call(438, pidfd, hold_fd_in, 0)) as s:  # pidfd_getfd
         s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
     os.close(pidfd)
+
+
+class Silent:
+    """A file system of the host: its server answers with errors or, having read a request, never."""
+
+    INIT, FORGETS, EIO = 26, (2, 42), 5
+
+    def __init__(self, path):
+        os.makedirs(path, exist_ok=True)
+        run("modprobe", "fuse")  # or built in
+        self.answers, self.path = True, path
+        self.device = os.open("/dev/fuse", os.O_RDWR)
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        options = f"fd={self.device},rootmode=40000,user_id=0,group_id=0,allow_other"
+        if self.libc.mount(b"pf-silent", path.encode(), b"fuse", 0, options.encode()):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):  # unmounted
+            while True:
+                _, what, number = struct.unpack_from("=IIQ", os.read(self.device, 1 << 17))
+                if what not in self.FORGETS and self.answers:
+                    self.answer(what, number)
+
+    def answer(self, what, number):
+        body = b""
+        if what == self.INIT:
+            body = struct.pack("=IIIIHHII36x", 7, 31, 0, 0, 8, 8, 4096, 1)
+        os.write(self.device, struct.pack("=IiQ", 16 + len(body), 0 if body else -self.EIO,
+                                          number) + body)
+
+    def end(self):
+        """Ends all that waits for it."""
+        if self.path:
+            self.libc.umount2(self.path.encode(), MNT_FORCE | MNT_DETACH)
+            self.path = None
+            os.close(self.device)
 
 
 def marks():

@@ -51,6 +51,15 @@ static void thaw(struct session *s)
 		log_err("session=%s cannot go on: %s", s->id, strerror(-r));
 }
 
+/* It has the policy that it had. */
+static void go_on(struct session *s)
+{
+	if (!s->thaw)
+		return;
+	thaw(s);
+	record_update(s);
+}
+
 static void reap(struct load *l)
 {
 	siginfo_t si;
@@ -83,13 +92,13 @@ void load_free(struct session *s)
 	json_decref(l->next);
 	session_free(l->draft);
 	free(l);
-	if (s->thaw) {
-		thaw(s);
-		record_update(s);
-	}
+	go_on(s);
 }
 
-/* Frees l, now or when nobody opens paths for it any more: until then nobody else loads. */
+/*
+ * Frees l, now or when nobody opens paths for it any more: until then nobody else loads. The agent
+ * does not wait for that, since who opens a path of a dead file system may be there for ever.
+ */
 static void fail(struct load *l, const struct start_error *e)
 {
 	load_refuse(l->s, l->reply, l->draft->owner.caller, e);
@@ -101,6 +110,7 @@ static void fail(struct load *l, const struct start_error *e)
 	l->marked = NULL;
 	if (cgroup_kill_marks(&l->s->cg) < 0 && l->pidfd >= 0)
 		(void)syscall(SYS_pidfd_send_signal, l->pidfd, SIGKILL, NULL, 0);
+	go_on(l->s);
 	nobody_left(l);
 }
 

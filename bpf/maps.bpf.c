@@ -24,6 +24,7 @@ struct pf_upstreams_map pf_upstreams SEC(".maps");
 struct pf_events_map pf_events SEC(".maps");
 struct pf_errors_map pf_errors SEC(".maps");
 struct pf_admin_map pf_admin SEC(".maps");
+struct pf_lease_map pf_lease SEC(".maps");
 struct pf_admins_map pf_admins SEC(".maps");
 struct pf_own_map pf_own SEC(".maps");
 struct pf_sockhash_map pf_sockhash SEC(".maps");

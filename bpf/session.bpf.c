@@ -2,8 +2,7 @@
 /*
  * Labels: how a task gets one, keeps it and changes it (I5); and the record of a denial (I7).
  */
-#include "lib/subject.bpf.h"
-#include "lib/walk.bpf.h"
+#include "lib/match.bpf.h"
 
 #define TOKEN_NS (1000000000ull / PF_EVENT_PER_SEC)
 
@@ -81,6 +80,8 @@ __noinline int pf_emit(struct pf_denial *d)
 	seq = __sync_fetch_and_add(&st->seq, 1) + 1;
 	if (d->klass < PF_CLASS_MAX)
 		__sync_fetch_and_add(&st->denied[d->klass], 1);
+	if (d->reason == PF_REASON_UNATTENDED)
+		__sync_fetch_and_add(&st->unattended, 1);
 	if (!take_token(st, now)) {
 		__sync_fetch_and_add(&st->merged, 1);
 		return 0;
@@ -98,6 +99,14 @@ __noinline int pf_emit(struct pf_denial *d)
 	fill_what(ev, d);
 	bpf_ringbuf_submit(ev, 0);
 	return 0;
+}
+
+__noinline int pf_lease_over(void)
+{
+	const __u32 zero = 0;
+	struct pf_lease *lease = bpf_map_lookup_elem(&pf_lease, &zero);
+
+	return !lease || bpf_ktime_get_ns() >= lease->until_ns;
 }
 
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;

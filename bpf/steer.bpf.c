@@ -222,7 +222,8 @@ int pf_bind6(struct bpf_sock_addr *ctx)
 
 static __always_inline bool fast_road(const struct pf_label *me)
 {
-	struct pf_session *s = pf_live(me);
+	enum pf_reason why;
+	struct pf_session *s = pf_live(me, &why);
 
 	return s && s->flags & PF_SESSION_FASTROAD;
 }

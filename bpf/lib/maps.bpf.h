@@ -142,6 +142,14 @@ struct pf_admin_map {
 };
 extern struct pf_admin_map pf_admin SEC(".maps");
 
+struct pf_lease_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pf_lease);
+};
+extern struct pf_lease_map pf_lease SEC(".maps");
+
 /* Forgetting an entry costs a look-up's second chance (lib/guard.bpf.h). */
 struct pf_admins_map {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -11,13 +11,30 @@
 
 #define PF_RIGHTS_MASK (PF_R_READ | PF_R_WRITE | PF_R_EXEC | PF_R_DEV)
 
-/* The session, if it is published; else NULL and the reason. */
-static __always_inline struct pf_session *pf_live(const struct pf_label *me)
+/* Nonzero: nobody has renewed the lease in time. A global function: few callers come here, and the
+ * verifier looks at it once. In session.bpf.c. */
+int pf_lease_over(void);
+
+/*
+ * The session, if it is published, and attended where its policy stops it otherwise; else NULL and
+ * the reason. Only such a policy has to look at the clock.
+ */
+static __always_inline struct pf_session *pf_live(const struct pf_label *me, enum pf_reason *why)
 {
 	__u64 id = me->session;
 	struct pf_session *s = bpf_map_lookup_elem(&pf_sessions, &id);
+	__u32 state;
 
-	return s && s->flags & PF_SESSION_LIVE ? s : NULL;
+	*why = PF_REASON_NO_SESSION;
+	if (!s)
+		return NULL;
+	state = s->flags & (PF_SESSION_LIVE | PF_SESSION_UNATTENDED_STOP);
+	if (state == PF_SESSION_LIVE)
+		return s;
+	if (!(state & PF_SESSION_LIVE))
+		return NULL;
+	*why = PF_REASON_UNATTENDED;
+	return pf_lease_over() ? NULL : s;
 }
 
 /*
@@ -25,13 +42,14 @@ static __always_inline struct pf_session *pf_live(const struct pf_label *me)
  * force for all of the decision or for nothing of it.
  */
 struct pf_law {
-	const struct pf_session *s; /* NULL: not published */
+	const struct pf_session *s; /* NULL: none that may do anything, and why */
 	void *policy;		    /* NULL: there is none */
+	enum pf_reason why;
 };
 
 static __always_inline void pf_law_now(const struct pf_label *me, struct pf_law *law)
 {
-	struct pf_session *s = pf_live(me);
+	struct pf_session *s = pf_live(me, &law->why);
 
 	law->s = s;
 	law->policy = s ? bpf_map_lookup_elem(&pf_policies, &s->policy) : NULL;
@@ -104,7 +122,7 @@ static __always_inline void pf_judge(const struct pf_law *law, struct dentry *st
 	bool deep = false;
 
 	__builtin_memset(v, 0, sizeof(*v));
-	v->reason = PF_REASON_NO_SESSION;
+	v->reason = law->why;
 	if (!law->s)
 		return;
 	v->reason = PF_REASON_NO_POLICY;

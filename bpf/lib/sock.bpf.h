@@ -68,6 +68,19 @@ static __always_inline void pf_dest_key(struct pf_endpoint_key *key, __u64 sessi
 	key->proto = t->proto;
 }
 
+/* May a session connect to anything, or send without a connection, now? PF_REASON_NONE: yes. */
+static __always_inline enum pf_reason pf_connects(const struct pf_label *me)
+{
+	enum pf_reason why;
+	struct pf_session *s = pf_live(me, &why);
+
+	if (!s)
+		return why;
+	if (s->flags & PF_SESSION_UNATTENDED_ALLOW || !pf_lease_over())
+		return PF_REASON_NONE;
+	return PF_REASON_UNATTENDED;
+}
+
 /*
  * May the agent of a session send to t on a socket that was steered to the gate's port steered (0:
  * was not)? PF_REASON_NONE: yes, and *ret is the endpoint that it is to be steered to, or NULL:
@@ -78,11 +91,12 @@ static __always_inline enum pf_reason pf_agent_dest(const struct pf_label *me,
 						    const struct pf_dest *t, __u32 steered,
 						    struct pf_endpoint **ret)
 {
+	enum pf_reason reason = pf_connects(me);
 	struct pf_endpoint_key key;
 
 	*ret = NULL;
-	if (!pf_live(me))
-		return PF_REASON_NO_SESSION;
+	if (reason)
+		return reason;
 	pf_dest_key(&key, me->session, t);
 	*ret = bpf_map_lookup_elem(&pf_endpoints, &key);
 	if (*ret)
@@ -101,10 +115,11 @@ static __always_inline enum pf_reason pf_agent_dest(const struct pf_label *me,
 static __always_inline enum pf_reason pf_gate_dest(const struct pf_label *me,
 						   const struct pf_dest *t)
 {
+	enum pf_reason reason = pf_connects(me);
 	struct pf_endpoint_key key;
 
-	if (!pf_live(me))
-		return PF_REASON_NO_SESSION;
+	if (reason)
+		return reason;
 	if (t->proto == IPPROTO_UDP_NR && pf_is_loopback(t->addr32))
 		return PF_REASON_NONE;
 	pf_dest_key(&key, me->session, t);

@@ -11,7 +11,7 @@
  * Bumped on every change of a shared struct or of a map's meaning. The daemon refuses to adopt pins
  * of another version.
  */
-#define PF_ABI_VERSION 3
+#define PF_ABI_VERSION 4
 
 /* Where programs, links and maps are pinned; a bpffs must be mounted on the parent. */
 #define PF_BPFFS "/sys/fs/bpf"

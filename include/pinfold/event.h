@@ -94,6 +94,7 @@ enum pf_reason {
 	PF_REASON_PROC,		  /* a file of /proc that is not on the list */
 	PF_REASON_HARD_LINK,	  /* the file has another name, from before or outside */
 	PF_REASON_GUARDED,	  /* it is Pinfold's own; by a task outside that is no admin */
+	PF_REASON_UNATTENDED,	  /* the lease is over: pinfoldd is dead, hangs or is cut off */
 	PF_REASON_MAX,
 };
 

@@ -58,6 +58,22 @@ PF_ASSERT_SIZE(struct pf_sock, 56);
 #define PF_SESSION_LIVE 1u /* published; without it every decision is a denial */
 #define PF_SESSION_FASTROAD                                                                        \
 	2u /* sockops may put this session's gate connections into the sockhash */
+/* Past the lease (struct pf_lease) a session with neither of these makes no new connection. */
+#define PF_SESSION_UNATTENDED_STOP 4u  /* it opens nothing more, as if it were not LIVE */
+#define PF_SESSION_UNATTENDED_ALLOW 8u /* it connects as if it were attended */
+#define PF_SESSION_UNATTENDED (PF_SESSION_UNATTENDED_STOP | PF_SESSION_UNATTENDED_ALLOW)
+
+/*
+ * pf_lease, one entry: until when sessions count as attended. pinfoldd moves it again and again,
+ * from its event loop; when it is dead, hangs or is cut off, the time passes. All zero, as a new
+ * map has it, is past.
+ */
+struct pf_lease {
+	__u64 until_ns; /* CLOCK_MONOTONIC: a suspended machine does not count */
+	__u32 starting; /* 1: moved by a pinfoldd that starts, which is believed only once */
+	__u32 pad;
+};
+PF_ASSERT_SIZE(struct pf_lease, 16);
 
 /*
  * A filesystem that exists for this session alone. It is known by its device number, so it needs no
@@ -116,8 +132,9 @@ struct pf_stats {
 	__u64 refill_ns;
 	__u64 redirected; /* messages handed to the gate by sk_msg */
 	__u64 tcp_msgs;	  /* messages on a connection to the gate that went by plain TCP */
+	__u64 unattended; /* of those denied: only because the lease was over */
 };
-PF_ASSERT_SIZE(struct pf_stats, 96);
+PF_ASSERT_SIZE(struct pf_stats, 104);
 
 /* Token bucket of the audit ring, per session. */
 #define PF_EVENT_BURST 4096u

@@ -84,50 +84,14 @@ static void try_all(int out, bool bare)
 	try_set(out, SET_OTHER, 0, other_attempts, n_other_attempts, NULL, bare);
 }
 
-static int try_open(const char *path, int flags)
-{
-	int fd = open(path, flags | O_CLOEXEC, 0644);
-
-	if (fd < 0)
-		return -errno;
-	close(fd);
-	return 0;
-}
-
-static int try_connect(void)
-{
-	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(DB_PORT)};
-	__cleanup_fd int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	(void)inet_pton(AF_INET, DB_ADDR, &sa.sin_addr);
-	return fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ? -errno : 0;
-}
-
-/* What a session may do as long as it is live. */
-static const char *const live_names[] = {"read a file", "make a file", "connect to a database"};
-#define N_LIVE ARRAY_LEN(live_names)
-
-static void try_live(int out)
-{
-	int r[N_LIVE] = {try_open("/dev/shm/pf-slice/" TREE_READ "/dir/file", O_RDONLY),
-			 try_open("/dev/shm/pf-slice/" TREE_WORK "/live", O_CREAT | O_WRONLY),
-			 try_connect()};
-
-	must(fd_write_all(out, r, sizeof(r)), "report");
-}
-
-/* Role "agent": try everything, then some of it before and after the session is revoked. */
+/* Role "agent": try everything, then some of it whenever the tester asks. */
 static int agent_main(void)
 {
 	const struct record end = {.set = SETS};
-	char c;
 
 	try_all(103, false);
 	must(fd_write_all(103, &end, sizeof(end)), "report");
-	try_live(103);
-	must(fd_read_full(104, &c, 1) == 1 ? 0 : -EPIPE, "go on");
-	try_live(103);
-	return 0;
+	return live_agent(103, 104);
 }
 
 /* ---- the side that judges ---- */
@@ -403,7 +367,7 @@ static void check_label(struct kern *k, pid_t pid, enum pf_kind want, const char
 }
 
 struct seen {
-	__u64 records;
+	__u64 records, unattended;
 	bool file, net;
 };
 
@@ -412,6 +376,7 @@ static int on_event(void *arg, const struct pf_event *ev)
 	struct seen *s = arg;
 
 	s->records++;
+	s->unattended += ev->reason == PF_REASON_UNATTENDED;
 	s->file |= ev->hook == PF_HOOK_FILE_OPEN && ev->error == EACCES &&
 		   strcmp(ev->name, "file") == 0 && ev->rule == 1;
 	s->net |= ev->hook == PF_HOOK_SOCKET_CONNECT && ev->reason == PF_REASON_DESTINATION &&
@@ -434,6 +399,9 @@ static void check_records(struct kern *k, __u64 id)
 	}
 	check(st.seq == seen.records + st.merged + st.lost, "records", "seq accounts for all", 0);
 	check(denied == st.seq, "records", "every denial had its number", 0);
+	check(seen.unattended > 0 && st.unattended >= seen.unattended &&
+		      st.unattended <= seen.unattended + st.merged,
+	      "records", "the lease is the reason, and counted", 0);
 	check(seen.file, "records", "a file with its rule", 0);
 	check(seen.net, "records", "a destination", 0);
 	if (kern_road(k) == KERN_ROAD_FAST)
@@ -463,22 +431,18 @@ static __u32 policy_of(struct kern *k, __u64 id)
 /* What `pinfold panic` does first, without what it does next. */
 static void check_revoked(struct kern *k, int in, int out, __u64 id)
 {
-	int before[N_LIVE], after[N_LIVE];
 	char err[KERN_TEXT_MAX] = "";
 	__u64 seen = 0;
 
-	must(fd_read_full(in, before, sizeof(before)) == sizeof(before) ? 0 : -EPIPE, "agent");
 	int r = kern_revoke_all(on_revoked, &seen, err);
 
 	check(r == 0 && seen == id, "revoked", r < 0 ? err : "the session", r);
-	must(fd_write_all(out, "r", 1), "go on");
-	must(fd_read_full(in, after, sizeof(after)) == sizeof(after) ? 0 : -EPIPE, "agent");
-	r = kern_session_set_rules(k, id, policy_of(k, id), NULL, 0);
+	r = kern_session_set_rules(k, id, policy_of(k, id), NULL, 0, 0);
 	check(r == -ECANCELED, "revoked", "gets no other rules", r);
-	for (size_t i = 0; i < N_LIVE; i++) {
-		check(before[i] == 0, "live", live_names[i], before[i]);
-		check(is_denial(after[i]), "revoked", live_names[i], after[i]);
-	}
+	r = kern_session_set_unattended(k, id, PF_SESSION_UNATTENDED_ALLOW);
+	check(r == -ECANCELED, "revoked", "may not go on unattended", r);
+	live_check_revoked(in, out);
+	close(out);
 }
 
 static void take_marks(struct kern *k, __u64 id, struct pf_mark marks[N_MARKS])
@@ -521,6 +485,7 @@ static void run_session(struct kern *k)
 	must(fd_write_all(down[1], "g", 1), "go");
 	check(judge_all(up[0], false) > 0, "agent", "reported", 0);
 	check_label(k, gate, PF_KIND_GATE, "the gate after its exec");
+	live_check(k, s.id, up[0], down[1]);
 	check_revoked(k, up[0], down[1], s.id);
 	must(kill(gate, SIGKILL), "kill");
 	must(waitpid(gate, NULL, 0), "wait");
@@ -562,6 +527,7 @@ static int tester_main(void)
 		guard_check(outside);
 		guard_check_records(k);
 		guard_check_standins(outside, "others");
+		live_check_start(k, SLICE);
 		run_session(k);
 		pins_check_upgrade();
 		guard_check_admin();

@@ -55,6 +55,16 @@ extern int outside_pid;
 int gate_listen(int *tcp, int *udp);
 int gate_serve(int tcp, int udp);
 
+/* live.c: for the agent's side: try what a live session may, each time that in says so. */
+int live_agent(int out, int in);
+/* For the tester's: how a start of pinfoldd treats the lease, which leaves a good one; then what a
+ * session may without one, and without its permissions (which leaves it unable to do anything). */
+struct kern;
+#define LEASE_NS (600 * 1000000000ull)
+void live_check_start(struct kern *k, const char *slice);
+void live_check(struct kern *k, unsigned long long id, int in, int out);
+void live_check_revoked(int in, int out);
+
 /* Count and print a result: 0, or the -errno that something gave. */
 void check(bool ok, const char *what, const char *detail, int result);
 /* Exit when r, -errno or -1 with errno, is an error. */

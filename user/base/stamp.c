@@ -36,9 +36,12 @@ struct stamp stamp_now(void)
 	return stamp_of(read_clock(CLOCK_REALTIME));
 }
 
+struct stamp stamp_ago(uint64_t ns)
+{
+	return stamp_of(read_clock(CLOCK_REALTIME) - ns);
+}
+
 struct stamp stamp_of_boottime(uint64_t boottime_ns)
 {
-	uint64_t ago = read_clock(CLOCK_BOOTTIME) - boottime_ns;
-
-	return stamp_of(read_clock(CLOCK_REALTIME) - ago);
+	return stamp_ago(read_clock(CLOCK_BOOTTIME) - boottime_ns);
 }

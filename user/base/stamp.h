@@ -16,6 +16,9 @@ struct stamp {
 struct stamp stamp_of(uint64_t realtime_ns);
 struct stamp stamp_now(void);
 
+/* So many nanoseconds before now. */
+struct stamp stamp_ago(uint64_t ns);
+
 /* A reading of CLOCK_BOOTTIME, as the kernel side has it, by the realtime clock of now. */
 struct stamp stamp_of_boottime(uint64_t boottime_ns);
 

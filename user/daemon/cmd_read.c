@@ -198,6 +198,7 @@ static void add_daemon_checks(const struct daemon *d, json_t *list)
 	bool limits = d->controllers == CGROUP_ALL;
 	int error = audit_error(d->audit);
 	char road[96]; /* two numbers of at most 20 digits and 40 bytes of text */
+	char lease[LAPSE_MAX + 64];
 	uint64_t fast = 0, plain = 0;
 
 	list_for_each (pos, &d->sessions) {
@@ -217,6 +218,9 @@ static void add_daemon_checks(const struct daemon *d, json_t *list)
 				   : "enable the controllers memory, pids and cpu in the root "
 				     "cgroup's cgroup.subtree_control"));
 	(void)json_array_append_new(list, check("gate connections", true, road, NULL));
+	(void)snprintf(lease, sizeof(lease), "%u s%s%s", d->lease_s,
+		       d->lapse[0] ? "; nobody attended to sessions " : "", d->lapse);
+	(void)json_array_append_new(list, check("lease", true, lease, NULL));
 }
 
 void cmd_doctor(struct conn *c)

@@ -26,6 +26,9 @@
 /* Room for a sentence to an operator; longer ones are cut. */
 #define TEXT_MAX 512
 
+/* Two stamps, and words between. */
+#define LAPSE_MAX 160
+
 struct conn;
 struct session;
 
@@ -43,7 +46,10 @@ struct daemon {
 	struct watch *ring_watch;
 	size_t sessions_per_user;
 	struct alarm *minute; /* housekeeping */
-	struct list sessions; /* live ones, and the last SESSIONS_KEPT that ended */
+	struct alarm *lease;  /* its renewal */
+	unsigned lease_s;
+	char lapse[LAPSE_MAX]; /* when it was over last; "": never */
+	struct list sessions;  /* live ones, and the last SESSIONS_KEPT that ended */
 	struct list conns;
 	struct list closings; /* descriptors that are being closed, by whom they came from */
 	struct list hellos;   /* gates that have connected and not yet said whose they are */
@@ -83,6 +89,9 @@ size_t closings_of(const struct daemon *d, uid_t uid);
 
 /* adopt.c: take over what an earlier daemon left: live sessions, half-made ones, empty cgroups. */
 int adopt_all(struct daemon *d) __must_check;
+
+/* lease.c: sessions count as attended for as long as the loop turns. */
+int lease_start(struct daemon *d) __must_check;
 
 /* notify.c: tell systemd, if it started us, that sessions can be run. */
 int notify_ready(void) __must_check;

@@ -29,6 +29,10 @@
 #define HOUSEKEEPING_MS 5000
 /* Of a user who is not root, unless the command line says otherwise. */
 #define SESSIONS_PER_USER 256
+/* Seconds without a renewal until sessions count as unattended. */
+#define LEASE_S 120
+#define LEASE_MIN_S 30
+#define LEASE_MAX_S 3600
 /* A refusal that another try would only repeat: this kernel cannot enforce, or the pins are of
  * another ABI. dist/pinfoldd.service knows the number. */
 #define EXIT_REFUSED 78
@@ -245,6 +249,8 @@ static int serve(struct daemon *d)
 	}
 	hold_hangup(SIG_UNBLOCK);
 	d->minute = alarm_new(d->loop, HOUSEKEEPING_MS, HOUSEKEEPING_MS, housekeeping, d);
+	if (lease_start(d) < 0)
+		return -ENOMEM;
 	daemon_event(d, "started", "version %s on %s", PF_VERSION, d->report.release);
 	int r = notify_ready();
 
@@ -254,9 +260,17 @@ static int serve(struct daemon *d)
 	return 0;
 }
 
-static int run_daemon(size_t sessions_per_user)
+struct options {
+	enum log_level level;
+	bool take_out;
+	size_t sessions_per_user, lease_s;
+};
+
+static int run_daemon(const struct options *o)
 {
-	struct daemon d = {.loop = uv_default_loop(), .sessions_per_user = sessions_per_user};
+	struct daemon d = {.loop = uv_default_loop(),
+			   .sessions_per_user = o->sessions_per_user,
+			   .lease_s = (unsigned)o->lease_s};
 
 	list_init(&d.sessions);
 	list_init(&d.conns);
@@ -308,31 +322,34 @@ static int unload(void)
 
 static void usage(FILE *out)
 {
-	(void)fputs("usage: pinfoldd [--debug] [--sessions-per-user N]\n"
+	(void)fputs("usage: pinfoldd [--debug] [--lease SECONDS] [--sessions-per-user N]\n"
 		    "                             run the daemon in the foreground\n"
 		    "       pinfoldd --unload     take Pinfold's programs out of the kernel\n"
 		    "       pinfoldd --version\n",
 		    out);
 }
 
-struct options {
-	enum log_level level;
-	bool take_out;
-	size_t sessions_per_user;
-};
-
-static bool parse_sessions(const char *text, size_t *ret)
+static bool parse_number(const char *text, size_t min, size_t max, size_t *ret)
 {
 	char *end;
 
 	*ret = strtoul(text, &end, 10);
-	return end != text && !*end && *ret >= 1 && *ret <= PF_MAX_SESSIONS;
+	return end != text && !*end && *ret >= min && *ret <= max;
+}
+
+/* An option that has a value; false: a bad one, or no such option. */
+static bool parse_value(int c, struct options *o)
+{
+	if (c == 'l')
+		return parse_number(optarg, LEASE_MIN_S, LEASE_MAX_S, &o->lease_s);
+	return c == 's' && parse_number(optarg, 1, PF_MAX_SESSIONS, &o->sessions_per_user);
 }
 
 /* What to exit with, or -1: go on. */
 static int parse(int argc, char **argv, struct options *o)
 {
 	static const struct option options[] = {{"debug", no_argument, NULL, 'd'},
+						{"lease", required_argument, NULL, 'l'},
 						{"sessions-per-user", required_argument, NULL, 's'},
 						{"unload", no_argument, NULL, 'u'},
 						{"version", no_argument, NULL, 'V'},
@@ -350,7 +367,7 @@ static int parse(int argc, char **argv, struct options *o)
 		} else if (c == 'h') {
 			usage(stdout);
 			return 0;
-		} else if (c != 's' || !parse_sessions(optarg, &o->sessions_per_user)) {
+		} else if (!parse_value(c, o)) {
 			usage(stderr);
 			return 2;
 		}
@@ -368,11 +385,13 @@ static int exit_status(int r)
 
 int main(int argc, char **argv)
 {
-	struct options o = {.level = LOG_LEVEL_INFO, .sessions_per_user = SESSIONS_PER_USER};
+	struct options o = {.level = LOG_LEVEL_INFO,
+			    .sessions_per_user = SESSIONS_PER_USER,
+			    .lease_s = LEASE_S};
 	int status = parse(argc, argv, &o);
 
 	if (status >= 0)
 		return status;
 	log_setup("pinfoldd", o.level);
-	return exit_status(o.take_out ? unload() : run_daemon(o.sessions_per_user));
+	return exit_status(o.take_out ? unload() : run_daemon(&o));
 }

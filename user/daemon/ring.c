@@ -13,13 +13,14 @@
  * waiting. */
 #define AT_ONCE 64
 
-static uint64_t total_denied(const struct session *s)
+/* What was refused because nobody attended to the session is no violation of its. */
+static uint64_t violations(const struct session *s)
 {
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < PF_CLASS_MAX; i++)
 		n += s->stats.denied[i];
-	return n;
+	return n - s->stats.unattended;
 }
 
 /* A daemon that comes later leaves it as it is, whatever was going on. */
@@ -38,7 +39,7 @@ static void count_violation(struct session *s)
 	if (s->state != SESSION_RUNNING || v->threshold == 0 || s->quarantined)
 		return;
 	session_read_stats(s);
-	if (total_denied(s) < v->threshold || v->action == POLICY_ACTION_RECORD)
+	if (violations(s) < v->threshold || v->action == POLICY_ACTION_RECORD)
 		return;
 	if (v->action == POLICY_ACTION_KILL || quarantine(s) < 0) {
 		session_kill(s, "too many denials: the threshold of the policy was reached");

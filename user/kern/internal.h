@@ -26,6 +26,7 @@ enum kern_map {
 	KERN_MAP_SOCKHASH,
 	KERN_MAP_OWN,
 	KERN_MAP_ADMINS,
+	KERN_MAP_LEASE,
 	KERN_MAPS,
 };
 
@@ -93,6 +94,13 @@ int pins_remove_dirs(void) __must_check;
 int pins_enter(void) __must_check;
 /* The only word of a pinned map with one entry; an admin's. */
 int pins_read_word(const char *map, __u64 *ret) __must_check;
+
+/*
+ * Give a start the time that it may need, before anything in it is slow; for an admin. Only a lease
+ * that is not over, and not given by a start before: one that fails again and again attends to
+ * nobody. No lease there: nothing to do.
+ */
+int lease_begin(void) __must_check;
 
 /* Try redirection and wake-ups over a throw-away sockhash; text says what is wrong otherwise. */
 int sockmap_try(char text[KERN_TEXT_MAX]) __must_check;

@@ -143,6 +143,7 @@ struct kern_session {
 	__u64 agent_cgroup; /* ids of <id>/agent and <id>/gate */
 	__u64 gate_cgroup;
 	__u32 uid;
+	__u32 unattended; /* of PF_SESSION_UNATTENDED */
 	char name[32];
 	const struct pf_own_fs *own_fs;
 	size_t n_own_fs;
@@ -178,13 +179,22 @@ int kern_session_reserve(struct kern *k, __u64 id, __u64 agent_cgroup,
 int kern_rules_make(struct kern *k, const struct kern_rule *rules, size_t n,
 		    __u32 *ret_key) __must_check;
 int kern_session_set_rules(struct kern *k, __u64 id, __u32 key, const struct kern_rule *rules,
-			   size_t n) __must_check;
+			   size_t n, __u32 unattended) __must_check;
+/* Only the last of it, for whoever finds by the key that the rules are in force: policies may
+ * differ in nothing else. */
+int kern_session_set_unattended(struct kern *k, __u64 id, __u32 unattended) __must_check;
 /* Drop the map, or all maps, that no session uses. */
 void kern_rules_drop(struct kern *k, __u32 key);
 void kern_rules_sweep(struct kern *k);
 
 /* Take a session out, LIVE first. A task that still carries its label is denied everything. */
 int kern_session_drop(struct kern *k, __u64 id);
+
+/*
+ * Sessions count as attended for ns from now on. *ret_over_ns: for how long they did not before; 0:
+ * they did, or it is the first time.
+ */
+int kern_lease_renew(struct kern *k, __u64 ns, __u64 *ret_over_ns) __must_check;
 
 /*
  * Take LIVE from every session, without a struct kern: the caller (root, outside) becomes admin by

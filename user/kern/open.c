@@ -571,6 +571,8 @@ static int load_or_adopt(const char *slice, char *err)
 		r = prepare(&l, slice);
 	if (r == 0)
 		r = compare_pins(&l);
+	if (r >= 0 && lease_begin() < 0)
+		return kern_fail(err, EIO, "cannot read or write the lease in " PF_PIN_DIR);
 	if (r == 0)
 		r = install_or_undo(&l);
 	return r < 0 ? r : 0;

@@ -21,7 +21,7 @@ const char *const kern_map_names[KERN_MAPS] = {
 	[KERN_MAP_UPSTREAMS] = "pf_upstreams", [KERN_MAP_EVENTS] = "pf_events",
 	[KERN_MAP_ERRORS] = "pf_errors",       [KERN_MAP_ADMIN] = "pf_admin",
 	[KERN_MAP_SOCKHASH] = "pf_sockhash",   [KERN_MAP_OWN] = "pf_own",
-	[KERN_MAP_ADMINS] = "pf_admins",
+	[KERN_MAP_ADMINS] = "pf_admins",       [KERN_MAP_LEASE] = "pf_lease",
 };
 
 static const char *const pin_dirs[] = {"maps", "progs", "links"};

@@ -103,6 +103,11 @@ static void set_rules(struct pf_session *v, __u32 policy, const struct kern_rule
 		note_place(v, rules[i].key.ino);
 }
 
+static void set_unattended(struct pf_session *v, __u32 unattended)
+{
+	v->flags = (v->flags & ~PF_SESSION_UNATTENDED) | (unattended & PF_SESSION_UNATTENDED);
+}
+
 static struct pf_session session_value(const struct kern *k, const struct kern_session *s,
 				       __u32 policy)
 {
@@ -116,6 +121,7 @@ static struct pf_session session_value(const struct kern *k, const struct kern_s
 	if (s->n_own_fs > 0)
 		memcpy(v.own_fs, s->own_fs, s->n_own_fs * sizeof(v.own_fs[0]));
 	memcpy(v.name, s->name, sizeof(v.name));
+	set_unattended(&v, s->unattended);
 	set_rules(&v, policy, s->rules, s->n_rules);
 	return v;
 }
@@ -164,27 +170,49 @@ int kern_session_publish(struct kern *k, const struct kern_session *s)
 	return r;
 }
 
-int kern_session_set_rules(struct kern *k, __u64 id, __u32 key, const struct kern_rule *rules,
-			   size_t n)
+/* Another value of a live session, with the rules of v->policy. */
+static int replace(struct kern *k, __u64 id, const struct pf_session *v)
 {
-	__cleanup_fd int fd = rules_open(k, key);
+	__cleanup_fd int fd = rules_open(k, v->policy);
+
+	if (fd < 0)
+		return fd;
+	if (!(v->flags & PF_SESSION_LIVE))
+		return -ECANCELED;
+	if (bpf_map_update_elem(k->maps[KERN_MAP_SESSIONS], &id, v, BPF_EXIST) < 0)
+		return -errno;
+	/* The memory of the old value may become that of another session's at the next update. */
+	rules_settle(k, v->policy, fd);
+	return 0;
+}
+
+int kern_session_set_rules(struct kern *k, __u64 id, __u32 key, const struct kern_rule *rules,
+			   size_t n, __u32 unattended)
+{
 	struct pf_session v;
-	int r = fd < 0 ? fd : kern_session_get(k, id, &v);
+	int r = kern_session_get(k, id, &v);
 
 	if (r < 0)
 		return r;
-	if (!(v.flags & PF_SESSION_LIVE))
-		return -ECANCELED;
 	__u32 old = v.policy;
 
 	set_rules(&v, key, rules, n);
-	if (bpf_map_update_elem(k->maps[KERN_MAP_SESSIONS], &id, &v, BPF_EXIST) < 0)
-		return -errno;
-	/* The memory of the old value may become that of another session's at the next update. */
-	rules_settle(k, key, fd);
-	if (old != key)
+	set_unattended(&v, unattended);
+	r = replace(k, id, &v);
+	if (r == 0 && old != key)
 		kern_rules_drop(k, old);
-	return 0;
+	return r;
+}
+
+int kern_session_set_unattended(struct kern *k, __u64 id, __u32 unattended)
+{
+	struct pf_session v;
+	int r = kern_session_get(k, id, &v);
+
+	if (r < 0 || (v.flags & PF_SESSION_UNATTENDED) == unattended)
+		return r;
+	set_unattended(&v, unattended);
+	return replace(k, id, &v);
 }
 
 /* Labels of the session's cgroups. */

@@ -34,7 +34,8 @@ static const char valid[] =
 	"network:\n"
 	"  mode: none\n"
 	"limits: { time: 1h, cpu: 0.5, memory: 2Gi, processes: 64, files: 99, disk: 7Mi }\n"
-	"violations: { threshold: 20, action: kill }\n";
+	"violations: { threshold: 20, action: kill }\n"
+	"unattended: stop\n";
 
 static int parse(const char *text, struct policy **p, struct policy_err *err)
 {
@@ -87,6 +88,7 @@ static void test_valid(void **state)
 	assert_int_equal(p->limits.disk_bytes, 7ull << 20);
 	assert_int_equal(p->violations.threshold, 20);
 	assert_int_equal(p->violations.action, POLICY_ACTION_KILL);
+	assert_int_equal(p->unattended, POLICY_UNATTENDED_STOP);
 }
 
 static void test_defaults(void **state)
@@ -106,6 +108,7 @@ static void test_defaults(void **state)
 	assert_int_equal(p->limits.processes, 512);
 	assert_int_equal(p->violations.threshold, 0);
 	assert_int_equal(p->violations.action, POLICY_ACTION_RECORD);
+	assert_int_equal(p->unattended, POLICY_UNATTENDED_NO_CONNECTIONS);
 	assert_int_equal(policy_check_untrusted(p, &err), 0);
 }
 
@@ -139,6 +142,7 @@ static const struct bad bads[] = {
 	{"  allow:", "  deny:", 16, 3, POLICY_E_KEY, "allowed are allow"},
 	{"  mode:", "  mod:", 18, 3, POLICY_E_KEY, "allowed are mode"},
 	{"cpu:", "cpus:", 19, 21, POLICY_E_KEY, "time, cpu, memory"},
+	{"unattended:", "unatended:", 21, 1, POLICY_E_KEY, "violations, unattended"},
 	{"action:", "actoin:", 20, 30, POLICY_E_KEY, "threshold, action"},
 	{"name: analyst", "name: a\nname: b", 3, 1, POLICY_E_KEY, "first is on line 2"},
 	{"    tls:", "    user: b\n    tls:", 10, 5, POLICY_E_KEY, "first is on line 8"},
@@ -160,6 +164,7 @@ static const struct bad bads[] = {
 	{"  mode: none", "  - none", 18, 3, POLICY_E_TYPE, "network must be a map"},
 	{"tls: verify-full", "tls:", 10, 9, POLICY_E_VALUE, "has no value"},
 	/* values */
+	{"unattended: stop", "unattended: no", 21, 13, POLICY_E_VALUE, "no-connections"},
 	{"pinfold: 1", "pinfold: 2", 1, 10, POLICY_E_VALUE, "only 1"},
 	{"name: analyst", "name: An", 2, 7, POLICY_E_VALUE, "a-z 0-9"},
 	{"name: analyst", "name: ../x", 2, 7, POLICY_E_VALUE, "a letter or digit first"},
@@ -480,7 +485,7 @@ static void test_change(void **state)
 		{"name: analyst", "name: other"},   {"[ / ]", "[ /usr ]"},
 		{"[ /workspace ]", "[ ]"},	    {"/workspace/.git/hooks", "/etc"},
 		{"[ /usr, /bin ]", "[ /usr ]"},	    {"threshold: 20", "threshold: 1"},
-		{"action: kill", "action: freeze"},
+		{"action: kill", "action: freeze"}, {"unattended: stop", "unattended: allow"},
 	};
 	__cleanup_policy struct policy *old = NULL;
 	struct policy_err err;

@@ -45,14 +45,17 @@ static int report_ok(const char *path, const struct policy *p, const char *hash,
 	bool root_only = policy_check_untrusted(p, &e) < 0;
 
 	if (!json) {
-		printf("%s: policy \"%s\" is valid: %zu databases, %zu writable trees%s\n", path,
-		       p->name.text, p->n_dbs, p->write.n,
+		printf("%s: policy \"%s\" is valid: %zu databases, %zu writable trees, "
+		       "unattended: %s%s\n",
+		       path, p->name.text, p->n_dbs, p->write.n,
+		       policy_unattended_name(p->unattended),
 		       root_only ? "; only a file in /etc/pinfold/policies.d may say this" : "");
 		return cli_finish();
 	}
-	json_t *all = json_pack("{s:b, s:s, s:s, s:I, s:b, s:s}", "valid", 1, "file", path, "name",
-				p->name.text, "databases", (json_int_t)p->n_dbs, "root_only",
-				root_only, "sha256", hash);
+	json_t *all =
+		json_pack("{s:b, s:s, s:s, s:I, s:b, s:s, s:s}", "valid", 1, "file", path, "name",
+			  p->name.text, "databases", (json_int_t)p->n_dbs, "root_only", root_only,
+			  "sha256", hash, "unattended", policy_unattended_name(p->unattended));
 	int r = all ? cli_print_json(all) : cli_fail("out of memory");
 
 	json_decref(all);

@@ -80,6 +80,8 @@ static int take_over(struct session *s)
 	if (r == 0)
 		r = policy_parse_text(s, &err);
 	if (r == 0)
+		r = kern_session_set_unattended(s->d->kern, s->cg.id, publish_unattended(s));
+	if (r == 0)
 		r = record_open_end(s, false);
 	if (r == 0)
 		r = counts_open(s);

@@ -79,12 +79,13 @@ void cmd_summary(struct conn *c, struct session *s, const json_t *args)
 static json_t *describe(struct session *s)
 {
 	session_read_stats(s);
-	json_t *o = json_pack("{s:s, s:s*, s:s?, s:I, s:I, s:s?, s:s, s:O?, s:I, s:o, s:s*}", "id",
-			      s->id, "name", s->name, "user", s->owner.user, "uid",
+	json_t *o = json_pack("{s:s, s:s*, s:s?, s:I, s:I, s:s?, s:s, s:O?, s:I, s:o, s:s*, s:s*}",
+			      "id", s->id, "name", s->name, "user", s->owner.user, "uid",
 			      (json_int_t)s->owner.uid, "pid", (json_int_t)s->init_pid, "started",
 			      s->started, "state", session_state_name(s), "command", s->command,
 			      "denied", (json_int_t)denied(s), "statements", statements(s),
-			      "reason", s->reason);
+			      "reason", s->reason, "unattended",
+			      s->policy ? policy_unattended_name(s->policy->unattended) : NULL);
 
 	(void)policy_identify(s, o);
 	return o;

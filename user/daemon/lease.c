@@ -15,6 +15,7 @@
 /* Renewals in the time of one lease: what is left at any moment is long enough for a restart. */
 #define RENEWALS 6
 
+/* What each session did meanwhile stands in its policy. */
 static void tell_lapse(struct daemon *d, uint64_t over_ns)
 {
 	const struct stamp from = stamp_ago(over_ns), until = stamp_now();
@@ -30,7 +31,8 @@ static void tell_lapse(struct daemon *d, uint64_t over_ns)
 		if (record)
 			(void)json_object_update_new(
 				record,
-				json_pack("{s:s, s:s}", "from", from.text, "until", until.text));
+				json_pack("{s:s, s:s, s:s}", "from", from.text, "until", until.text,
+					  "rule", policy_unattended_name(s->policy->unattended)));
 		daemon_audit(d, record);
 		any = true;
 	}
@@ -47,8 +49,8 @@ static void renew(void *arg)
 	int r = kern_lease_renew(d->kern, d->lease_s * 1000000000ull, &over_ns);
 
 	if (r < 0)
-		log_err("the lease cannot be renewed: %s; when it is over, sessions make "
-			"no new connections",
+		log_err("the lease cannot be renewed: %s; when it is over, sessions do what their "
+			"policies say about that (unattended)",
 			strerror(-r));
 	else if (over_ns > 0)
 		tell_lapse(d, over_ns);

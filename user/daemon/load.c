@@ -266,7 +266,8 @@ static int put_in_force(struct load *l, const struct kern_rule *rules, size_t n)
 	if (r == 0)
 		r = record_write(s);
 	if (r == 0)
-		r = kern_session_set_rules(s->d->kern, s->cg.id, key, rules, n, 0);
+		r = kern_session_set_rules(s->d->kern, s->cg.id, key, rules, n,
+					   publish_unattended(l->draft));
 	if (r == 0)
 		return 0;
 	kern_rules_drop(s->d->kern, key);

@@ -199,6 +199,19 @@ static int make_upstreams(const struct session *s, struct endpoint_list *l)
 	return r;
 }
 
+uint32_t publish_unattended(const struct session *s)
+{
+	switch (s->policy->unattended) {
+	case POLICY_UNATTENDED_NO_CONNECTIONS:
+		return 0;
+	case POLICY_UNATTENDED_ALLOW:
+		return PF_SESSION_UNATTENDED_ALLOW;
+	case POLICY_UNATTENDED_STOP:
+		break;
+	}
+	return PF_SESSION_UNATTENDED_STOP;
+}
+
 static int publish_with(struct session *s, const struct kern_rule *rules, size_t n)
 {
 	struct endpoint_list ends = {0}, ups = {0};
@@ -211,6 +224,7 @@ static int publish_with(struct session *s, const struct kern_rule *rules, size_t
 		.agent_cgroup = s->cg.agent_id,
 		.gate_cgroup = s->cg.gate_id,
 		.uid = s->owner.uid,
+		.unattended = publish_unattended(s),
 		.own_fs = s->own_fs,
 		.n_own_fs = s->n_own_fs,
 		.rules = rules,

@@ -175,6 +175,8 @@ int publish(struct session *s, struct policy_err *err) __must_check;
 /* The rules of s as the kernel wants them; the caller frees *ret. */
 int publish_rules(const struct session *s, struct kern_rule **ret, size_t *ret_n,
 		  struct policy_err *err) __must_check;
+/* What its policy says about a lease that is over, as the kernel wants it. */
+uint32_t publish_unattended(const struct session *s);
 
 /* end.c: from whatever ends it to nothing left. */
 void session_kill(struct session *s, const char *reason);

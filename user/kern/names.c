@@ -115,9 +115,10 @@ static const struct {
 				 "write a copy and rename it over the name"},
 	[PF_REASON_GUARDED] = {"guarded", "it belongs to Pinfold, which guards itself",
 			       "if it is meant, root does it with: pinfold unlock -- COMMAND"},
-	[PF_REASON_UNATTENDED] = {"unattended",
-				  "nobody attended to the session: pinfoldd was dead, or hung",
-				  "try again: now it is attended to"},
+	[PF_REASON_UNATTENDED] =
+		{"unattended", "nobody attended to the session: pinfoldd was dead, or hung",
+		 "try again: now it is attended to; what goes on without pinfoldd, the "
+		 "policy says (unattended)"},
 };
 
 static const char *const classes[PF_CLASS_MAX] = {

@@ -209,6 +209,17 @@ static int decode_violations(const struct yaml_node *n, void *out, struct policy
 	return 0;
 }
 
+static int decode_unattended(const struct yaml_node *n, void *out, struct policy_err *err)
+{
+	static const char *const words[] = {"no-connections", "allow", "stop", NULL};
+	int word = 0;
+	int r = value_word(n, "unattended", words, &word, err);
+
+	if (r == 0)
+		*(enum policy_unattended *)out = (enum policy_unattended)word;
+	return r;
+}
+
 static const struct schema_field root_fields[] = {
 	{"pinfold", 0, true, decode_version},
 	{"name", offsetof(struct policy, name), true, decode_name},
@@ -218,6 +229,7 @@ static const struct schema_field root_fields[] = {
 	{"network", 0, false, decode_network},
 	{"limits", offsetof(struct policy, limits), false, policy_decode_limits},
 	{"violations", offsetof(struct policy, violations), false, decode_violations},
+	{"unattended", offsetof(struct policy, unattended), false, decode_unattended},
 	{NULL, 0, false, NULL},
 };
 

@@ -94,6 +94,19 @@ const char *policy_action_name(enum policy_action action)
 	return "?";
 }
 
+const char *policy_unattended_name(enum policy_unattended unattended)
+{
+	switch (unattended) {
+	case POLICY_UNATTENDED_NO_CONNECTIONS:
+		return "no-connections";
+	case POLICY_UNATTENDED_ALLOW:
+		return "allow";
+	case POLICY_UNATTENDED_STOP:
+		return "stop";
+	}
+	return "?";
+}
+
 int policy_check_untrusted(const struct policy *p, struct policy_err *err)
 {
 	if (p->n_dbs == 0)

@@ -141,6 +141,13 @@ struct policy_violations {
 	struct policy_mark mark;
 };
 
+/* What a session may do while pinfoldd does not attend to it. */
+enum policy_unattended {
+	POLICY_UNATTENDED_NO_CONNECTIONS, /* whatever needs no new connection */
+	POLICY_UNATTENDED_ALLOW,	  /* what it may do otherwise */
+	POLICY_UNATTENDED_STOP,		  /* open nothing more, neither files nor connections */
+};
+
 struct policy {
 	struct policy_item name;
 	struct policy_db *dbs; /* owned */
@@ -153,6 +160,7 @@ struct policy {
 	struct policy_mark network_mark;
 	struct policy_limits limits;
 	struct policy_violations violations;
+	enum policy_unattended unattended;
 };
 
 /*
@@ -184,6 +192,7 @@ uint16_t policy_db_type_port(enum policy_db_type type);
 const char *policy_network_name(enum policy_network mode);
 const char *policy_action_name(enum policy_action action);
 const char *policy_tls_name(enum policy_tls tls);
+const char *policy_unattended_name(enum policy_unattended unattended);
 
 /*
  * Homes whose secrets are denied one by one; of those after them the whole home is denied. So the

@@ -9,7 +9,7 @@
 
 static int unknown_key(const struct yaml_node *key, const struct schema *s, struct policy_err *err)
 {
-	char allowed[160] = ""; /* the longest list, of a database, has 66 bytes */
+	char allowed[160] = ""; /* the longest list, of the policy, has 78 bytes */
 
 	for (const struct schema_field *f = s->fields; f->key; f++) {
 		size_t at = strlen(allowed);

@@ -19,6 +19,7 @@ import sys
 import unittest
 
 import product
+from lease_test import Lease  # pylint: disable=unused-import
 from load_test import (Load, LoadGap, LoadMoves, LoadTest,  # pylint: disable=unused-import
                        LoadTrust)
 from product import BASE, Daemon, Session, find, records, run, wait_until
@@ -1022,7 +1023,7 @@ def main():
     try:
         suite = unittest.defaultTestLoader.loadTestsFromNames(
             sys.argv[1:] or ["Why", "Adoption", "Policy", "Slice", "End", "Panic", "Unlock", "Caps",
-                             "Closing", "Follow", "Load", "LoadTrust", "LoadGap", "LoadMoves"],
+                             "Closing", "Follow", "Lease", "Load", "LoadTrust", "LoadGap", "LoadMoves"],
             sys.modules[__name__])
         result = unittest.TextTestRunner(verbosity=2, stream=sys.stdout).run(suite)
     finally:

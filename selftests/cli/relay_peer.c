@@ -216,16 +216,18 @@ int main(int argc, char **argv)
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	sigset_t chld;
 
-	if (argc != 3 || strlen(argv[1]) >= sizeof(addr.sun_path))
+	if (argc != 3 || strlen(argv[1]) + 1 >= sizeof(addr.sun_path))
 		return 2;
-	memcpy(addr.sun_path, argv[1], strlen(argv[1]) + 1);
+	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s~", argv[1]);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &chld, NULL);
 	__cleanup_fd int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
-	if (bind(listener, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(listener, 8) < 0)
+	/* who sees the name can connect */
+	if (bind(listener, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(listener, 8) < 0 ||
+	    rename(addr.sun_path, argv[1]) < 0)
 		return 1;
 	for (;;) {
 		__cleanup_fd int sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC);

@@ -238,39 +238,21 @@ class Adoption(unittest.TestCase):
 class End(unittest.TestCase):
     """What a session has running on a server ends with it."""
 
-    STATEMENT = "select count(*) from t as awaited"
-    MINE = "query like '%t as awaited'"
-
     @classmethod
     def setUpClass(cls):
-        """Who has the lock that the statement waits for, which costs nobody a processor."""
-        product.postgres()
-        # pylint: disable-next=consider-using-with
-        cls.lock = subprocess.Popen(["runuser", "-u", "postgres", "--", "psql", "-qXAt", "-h",
-                                     product.PGHOME], cwd="/", stdin=subprocess.PIPE,
-                                    stdout=subprocess.PIPE, text=True)
-        cls.lock.stdin.write("begin; lock table t; select 'locked';\n")
-        cls.lock.stdin.flush()
-        if cls.lock.stdout.readline() != "locked\n":
-            raise RuntimeError("the table cannot be locked")
+        cls.endless = product.Endless()
 
     @classmethod
     def tearDownClass(cls):
-        cls.lock.communicate()
-
-    @staticmethod
-    def on_server(sql):
-        return product.checked("runuser", "-u", "postgres", "--", "psql", "-qXAt", "-h",
-                               product.PGHOME, "-c", sql).strip()
+        cls.endless.close()
 
     def running(self):
-        return int(self.on_server("select count(*) from pg_stat_activity where state = 'active' "
-                                  f"and {self.MINE}"))
+        return self.endless.running()
 
     def busy(self, name, policy="db", script="read x"):
         """A session with a statement that does not end; its identifier, too."""
-        s = Session("sh", "-c", f"psql -qX -h orders -d postgres -c '{self.STATEMENT}' <&- & {script}",
-                    policy=policy, options=("-n", name))
+        sql = f"psql -qX -h orders -d postgres -c '{product.Endless.TEXT}' <&-"
+        s = Session("sh", "-c", f"{sql} & {script}", policy=policy, options=("-n", name))
         wait_until(lambda: self.running() == 1)
         return s, find(name)["id"]
 
@@ -298,7 +280,7 @@ class End(unittest.TestCase):
     def statement_on_its_own(self):
         """Nobody is there to cancel it: it goes on. Ended for the next test."""
         self.assertEqual(self.running(), 1)
-        self.on_server(f"select pg_terminate_backend(pid) from pg_stat_activity where {self.MINE}")
+        self.endless.terminate()
         wait_until(lambda: self.running() == 0)
 
     def test_statement(self):

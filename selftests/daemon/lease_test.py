@@ -79,8 +79,6 @@ AGENT = """if True:
         print(json.dumps(told), flush=True)
 """
 
-STATEMENT = "select count(*) from generate_series(1, 100000) a, generate_series(1, 99997) b"
-MINE = "state = 'active' and query like '%99997) b' and pid <> pg_backend_pid()"
 ALL = {"connect": "ok", "use": "ok", "read": "ok", "run": "ok"}
 NO_CONNECTIONS = {**ALL, "connect": "EPERM"}
 STOP = {"connect": "EPERM", "use": "ok", "read": "EACCES", "run": "EACCES"}
@@ -94,7 +92,8 @@ class Lease(LoadTest):
 
     def setUp(self):
         super().setUp()
-        product.postgres()
+        self.endless = product.Endless()
+        self.addCleanup(self.endless.close)
         write(FILE, "x\n")
         self.restart("--lease", str(LEASE_S))
         self.addCleanup(self.restart)
@@ -178,29 +177,21 @@ class Lease(LoadTest):
         product.checked("pinfold", "unlock", "--", "bpftool", "map", "update", *key, "value", "hex",
                         *(b[2:] for b in value))
 
-    @staticmethod
-    def on_server(sql):
-        return product.checked("runuser", "-u", "postgres", "--", "psql", "-qXAt", "-h",
-                               product.PGHOME, "-c", sql).strip()
-
-    def running(self):
-        return int(self.on_server(f"select count(*) from pg_stat_activity where {MINE}"))
-
     def leave(self, name):
         """The agent leaves a statement that does not end, which its gate is to cancel."""
-        self.ask(self.agents[name], STATEMENT)
-        wait_until(lambda: self.running() == 1)
+        self.ask(self.agents[name], product.Endless.TEXT)
+        wait_until(lambda: self.endless.running() == 1)
         self.ask(self.agents[name], "leave")
 
     def gates_connect(self):
         """To cancel a statement a gate makes a connection: only that of one policy may."""
         self.leave("allow")
-        wait_until(lambda: self.running() == 0)
+        wait_until(lambda: self.endless.running() == 0)
         self.leave("none")
 
     def gate_was_refused(self):
         wait_until(lambda: self.refusals("none", "gate"))
-        self.on_server(f"select pg_terminate_backend(pid) from pg_stat_activity where {MINE}")
+        self.endless.terminate()
 
     def on_record(self):
         for name, hook in (("none", "socket_connect"), ("stop", "file_open")):

@@ -165,3 +165,34 @@ def postgres():
             timeout=START_SECONDS)
     checked(*as_pg, "psql", "-qX", "-h", home, "-c", "create table t (a int)")
     policy("db", DATABASES)
+
+
+class Endless:
+    """A statement that ends with close(): it waits for a lock, and costs nobody a processor."""
+
+    TEXT = "select count(*) from t as awaited"
+    WHERE = "state = 'active' and query like '%t as awaited'"
+
+    def __init__(self):
+        postgres()
+        self._holder = subprocess.Popen(
+            ["runuser", "-u", "postgres", "--", "psql", "-qXAt", "-h", PGHOME], cwd="/",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._holder.stdin.write("begin; lock table t; select 'locked';\n")
+        self._holder.stdin.flush()
+        if self._holder.stdout.readline() != "locked\n":
+            raise RuntimeError("the table cannot be locked")
+
+    def close(self):
+        self._holder.communicate()
+
+    @staticmethod
+    def _ask(sql):
+        return checked("runuser", "-u", "postgres", "--", "psql", "-qXAt", "-h", PGHOME, "-c", sql)
+
+    def running(self):
+        """How many of it."""
+        return int(self._ask(f"select count(*) from pg_stat_activity where {self.WHERE}"))
+
+    def terminate(self):
+        self._ask(f"select pg_terminate_backend(pid) from pg_stat_activity where {self.WHERE}")

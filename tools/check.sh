@@ -65,7 +65,7 @@ add unit-san make SAN=1 unit
 add cli make cli-tests
 add wire selftests/wire/run.sh
 for k in 6.12 6.1 6.1-preempt; do add "kernel-$k" kernel "$k"; done
-add host vmtest/vmtest.sh -k 7 -t 2400 -o $logs/host -s -- selftests/host/run.sh
+add host vmtest/vmtest.sh -k 7 -c 1 -t 2400 -o $logs/host -s -- selftests/host/run.sh
 add vmtest vmtest/selftest.sh
 add coverage selftests/sys/table.sh
 

@@ -127,12 +127,15 @@ class Text(unittest.TestCase):
 
     def test_hostile_bytes(self):
         r = run(b"SELECT '\xff'\nSELECT 1\0\nSELECT '\xc3\xa9'\nSELECT 1\r\n-- x\rDROP TABLE t\n"
-                b"SELECT '\x1b[31m'\nDROP \"\x1b[31m\"\n\xef\xbb\xbfSELECT 1\n")
+                b"SELECT '\x1b[31m'\nDROP \"\x1b[31m\"\n\xef\xbb\xbfSELECT 1\n"
+                b"SELECT \"f\xc2\x9b31m\xe2\x80\xae\"()\n")
         self.assertEqual(r.returncode, 0)
         self.assertEqual(words(r)[:6], [("deny", "P21"), ("kill", "P11"), ("allow", ""),
                                         ("allow", ""), ("deny", "P24"), ("allow", "")])
-        self.assertEqual([v for v, _ in words(r)[6:]], ["deny", "deny"])
+        self.assertEqual([v for v, _ in words(r)[6:]], ["deny", "deny", "deny"])
         self.assertNotIn(b"\x1b", r.stdout)
+        self.assertIn(b"f\\u009b31m\\u202e", r.stdout)
+        self.assertTrue(r.stdout.isascii())
 
     def test_lengths(self):
         """At each limit and past it; the line behind is judged as ever."""

@@ -202,6 +202,9 @@ static void json_text(void **state)
 		{"\0x", 2, 256, "\\u0000x"},
 		{"\xc3\xa9", 2, 256, "\xc3\xa9"},
 		{"\xc3\xa9", 2, 1, ""},
+		{"\xc2\x9b"
+		 "1m\xe2\x80\xae\xef\xbb\xbf",
+		 10, 256, "\\u009b1m\\u202e\\ufeff"},
 		{"\xff\xfe", 2, 256, "\\\\xff\\\\xfe"},
 		{"\xed\xa0\x80", 3, 256, "\\\\xed\\\\xa0\\\\x80"},
 		{"\xc0\xaf", 2, 256, "\\\\xc0\\\\xaf"},

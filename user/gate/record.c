@@ -23,14 +23,15 @@
 
 static void recorder_arm(struct recorder *r);
 
-static int put_char(struct buf *b, const uint8_t *p, size_t len)
+/* The character c of len bytes at p; len 0: a byte that is none. */
+static int put_char(struct buf *b, const uint8_t *p, size_t len, uint32_t c)
 {
 	if (len == 0)
 		return buf_printf(b, "\\\\x%02x", p[0]);
-	if (p[0] == '"' || p[0] == '\\')
+	if (c == '"' || c == '\\')
 		return buf_printf(b, "\\%c", p[0]);
-	if (p[0] < 0x20 || p[0] == 0x7f)
-		return buf_printf(b, "\\u%04x", p[0]);
+	if (utf8_is_control(c))
+		return buf_printf(b, "\\u%04x", c);
 	return buf_put(b, p, len);
 }
 
@@ -54,12 +55,12 @@ int json_put_text(struct buf *b, const char *text, size_t len, size_t max)
 			i += run;
 			continue;
 		}
-		uint32_t c;
+		uint32_t c = 0;
 		size_t n = utf8_char(p + i, len - i, &c);
 
 		if (n > 1 && i + n > max)
 			break;
-		r = put_char(b, p + i, n);
+		r = put_char(b, p + i, n, c);
 		i += n ? n : 1;
 	}
 	return r;

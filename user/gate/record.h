@@ -61,7 +61,7 @@ void record_conn(struct recorder *r, const struct record_conn *c);
 int record_send(struct recorder *r, const char *json) __must_check;
 
 /*
- * Append text[len] as the inside of a JSON string: control bytes, quotes and what is not UTF-8
+ * Append text[len] as the inside of a JSON string: control characters, quotes and what is not UTF-8
  * escaped; at most max bytes of text are looked at, never half a character.
  */
 int json_put_text(struct buf *b, const char *text, size_t len, size_t max) __must_check;

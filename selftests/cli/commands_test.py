@@ -45,6 +45,15 @@ class Commands(unittest.TestCase):
                 self.assertEqual((r.returncode, r.stderr), (0, ""), argv)
                 self.assertIn(f"usage: pinfold {c} ", r.stdout)
 
+    def test_nothing_in_json_acts_on_a_terminal(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/\x9b31m\u202e\x1b.yaml"
+            shutil.copy(POLICIES / "analyst.yaml", path)
+            r = run("policy", "check", "--json", path)
+        self.assertEqual((r.returncode, r.stderr), (0, ""))
+        self.assertEqual(json.loads(r.stdout)["file"], path)
+        self.assertTrue(r.stdout.rstrip("\n").isprintable() and r.stdout.isascii(), r.stdout)
+
     def test_usage_errors(self):
         for argv in ([], ["nonsense"], ["p"], ["policy"], ["policy", "chec", "x"], ["--nonsense"],
                      ["ps", "--js"], ["ps", "--json=1"], ["ps", "-x"], ["ps", "extra"],

@@ -38,7 +38,8 @@ int cli_print_json(const json_t *object)
 	if (copy) {
 		(void)json_object_del(copy, "ok");   /* only -1 when it is not there */
 		(void)json_object_del(copy, "more"); /* likewise */
-		text = json_dumps(copy, JSON_COMPACT);
+		/* or control characters beyond ASCII would act on a terminal */
+		text = json_dumps(copy, JSON_COMPACT | JSON_ENSURE_ASCII);
 	}
 	json_decref(copy);
 	if (!text)

@@ -1,17 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Everything that needs a kernel that enforces, inside the VM: the programs alone (bpf), then the whole product
-# (sys, daemon). What is decided in user space is shown on the newest kernel of the matrix only.
-# Adds up the suites' closing lines.
+# Suites in the virtual machine, one after the other; adds up their closing lines. Without arguments what every
+# kernel has to show: the programs alone, and the escape catalogue. usage: run-vm.sh [SUITE...]   (their scripts)
 set -u
 cd "$(dirname "$0")/.." || exit 1
 passed=0 failed=0 skipped=0
-suites=(selftests/bpf/run.sh selftests/sys/run.sh)
-case ${VMTEST_KERNEL-} in
-6.1 | 6.1-preempt | 6.12) ;;
-*) suites+=(selftests/sys/start.sh selftests/daemon/run.sh) ;;
-esac
-for suite in "${suites[@]}"; do
+[ $# -gt 0 ] || set -- selftests/bpf/run.sh selftests/sys/run.sh
+for suite; do
 	echo "== $suite on $(uname -r)"
 	out=$(mktemp)
 	"$suite" 2>&1 | tee "$out"

@@ -50,6 +50,13 @@ kernel() {
 	vmtest/vmtest.sh -k "$1" -t 3600 -o "$logs/kernel-$1" -- selftests/run-vm.sh
 }
 
+# What is decided in user space is shown on the newest kernel only.
+product() {
+	rm -rf "$logs/product"
+	vmtest/vmtest.sh -k 7 -t 3600 -o "$logs/product" -- \
+		selftests/run-vm.sh selftests/sys/start.sh selftests/daemon/run.sh
+}
+
 declare -A suites=()
 order=()
 add() {
@@ -57,14 +64,14 @@ add() {
 	suites[$1]=${*:2}
 }
 add build-gcc build all tests
-add kernel-7 kernel 7
+add product product
 add lint make lint
 add unit make unit
 add build-clang build CC=clang all tests
 add unit-san make SAN=1 unit
 add cli make cli-tests
 add wire selftests/wire/run.sh
-for k in 6.12 6.1 6.1-preempt; do add "kernel-$k" kernel "$k"; done
+for k in 7 6.12 6.1 6.1-preempt; do add "kernel-$k" kernel "$k"; done
 add host vmtest/vmtest.sh -k 7 -c 1 -t 2400 -o $logs/host -s -- selftests/host/run.sh
 add vmtest vmtest/selftest.sh
 add coverage selftests/sys/table.sh

@@ -4,7 +4,7 @@
 core dumps, host file systems that do not answer, directories that fold case. Each test shows first,
 without Pinfold, that the attack works.
 
-usage: start.py --build DIR [TEST...]      (root, in a virtual machine, pinfoldd running)
+usage: start.py --build DIR [--log FILE] [TEST...]      (root, in a virtual machine)
 """
 
 import argparse
@@ -21,11 +21,11 @@ import subprocess
 import sys
 import unittest
 
-from driver import audit, wait, world
+from driver import audit, daemon, wait, world
 
 TOP = "/srv/pfs"
 POLICY, DATABASE_POLICY = "pfs", "pfs-database"
-SECONDS = 120
+SECONDS, START_SECONDS = 120, 240
 MNT_DETACH = 2
 POLICY_TEXT = """\
 pinfold: 1
@@ -215,7 +215,7 @@ class Cores(Case):
             waiting.wait(timeout=SECONDS)
         self.mark("last")
         self.assertEqual(get(self.seen).split(), ["first", "last"])
-        start_daemon()
+        start_daemon(self.log)
 
 
 def processes(name):
@@ -238,11 +238,11 @@ def crash(pid):
         os.close(pidfd)
 
 
-def start_daemon():
-    # pylint: disable=consider-using-with
-    atexit.register(subprocess.Popen(["pinfoldd"], stderr=subprocess.DEVNULL).terminate)
-    if not wait.until(lambda: outside("pinfold", "ps", "--json").returncode == 0, SECONDS):
-        raise RuntimeError("pinfoldd does not answer")
+def start_daemon(log):
+    """One that ends before this script does."""
+    process = daemon.start(log, START_SECONDS)
+    atexit.register(process.wait)
+    atexit.register(process.terminate)
 
 
 MANIFEST = """\
@@ -558,9 +558,12 @@ def prepare(build):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
+    parser.add_argument("--log", default="/tmp/pinfoldd.log")
     parser.add_argument("tests", nargs="*")
     args = parser.parse_args()
     prepare(args.build)
+    start_daemon(args.log)
+    Cores.log = args.log
     names = [f"start.{t}" for t in args.tests] or ["start"]
     sys.modules["start"] = sys.modules["__main__"]
     suite = unittest.defaultTestLoader.loadTestsFromNames(names)
